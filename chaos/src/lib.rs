@@ -1,0 +1,1 @@
+//! Producer, fault injector and oracle over the real binaries.

@@ -1,0 +1,1 @@
+//! The Qdrant collection: schema, upsert, state flips, search.

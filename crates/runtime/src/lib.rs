@@ -1,0 +1,1 @@
+//! The one consume loop, and what every service process needs: configuration, telemetry, health, signals, drain.

@@ -1,0 +1,173 @@
+//! The contract files: a JSON Schema and an example for every public shape, generated from the types.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+
+use crate::events::type_of;
+use crate::{
+    AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts, EmbeddedChunk,
+    Event, Failure, FailureClass, Lane, Lineage, Order, Outcome, Page, PointId, Progress, Receipt, ReceiptState, Sparse,
+    StageName, TokenError, UploadId, Vectors,
+};
+
+/// Why the contract files could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    #[error("an example does not serialize: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("an example has a bad name: {0}")]
+    Token(#[from] TokenError),
+}
+
+/// File name (relative to the `schemas` package) to content.
+pub type Files = BTreeMap<String, String>;
+
+/// Every contract file with the content it must have.
+pub fn files() -> Result<Files, ContractError> {
+    let mut files = Files::new();
+    event(&mut files, &asset_uploaded()?)?;
+    event(&mut files, &document_extracted()?)?;
+    event(&mut files, &chunks_created()?)?;
+    event(&mut files, &chunks_embedded(Outcome::Embedded(vectors()?))?)?;
+    add(&mut files, "heimdex.chunks.embedded.v1.failed", &chunks_embedded(Outcome::Failed(failure()))?)?;
+    event(&mut files, &receipt()?)?;
+    shape(&mut files, "heimdex.progress.v1", &progress()?)?;
+    Ok(files)
+}
+
+fn event<E: Event>(files: &mut Files, example: &E) -> Result<(), ContractError> {
+    shape(files, &type_of::<E>(), example)
+}
+
+fn shape<T: Serialize + JsonSchema>(files: &mut Files, name: &str, example: &T) -> Result<(), ContractError> {
+    let schema = serde_json::to_string_pretty(&schema_for!(T))?;
+    files.insert(format!("{name}.schema.json"), schema + "\n");
+    add(files, name, example)
+}
+
+fn add<T: Serialize>(files: &mut Files, name: &str, example: &T) -> Result<(), ContractError> {
+    files.insert(format!("examples/{name}.json"), serde_json::to_string_pretty(example)? + "\n");
+    Ok(())
+}
+
+fn upload() -> Result<UploadId, TokenError> {
+    Ok(UploadId::new(&"acme".parse()?, "/cms", "0001"))
+}
+
+fn lineage() -> Result<Lineage, TokenError> {
+    Ok(Lineage {
+        org: "acme".parse()?,
+        asset_id: "handbook/travel".parse()?,
+        upload: upload()?,
+        order: Order::by_stream(1_790_000_000, 42),
+        lane: Lane::Interactive,
+        model: "all-minilm-l6-v2".parse()?,
+        replay: 0,
+        accepted_at: DateTime::UNIX_EPOCH,
+        title: Some("Travel policy".to_owned()),
+        source: Some("travel-policy.pdf".to_owned()),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+    })
+}
+
+fn asset_uploaded() -> Result<AssetUploaded, TokenError> {
+    Ok(AssetUploaded {
+        asset_id: "handbook/travel".parse()?,
+        content: Content::Text("Flights are booked through the travel desk.".to_owned()),
+        org: None,
+        title: Some("Travel policy".to_owned()),
+        source: Some("travel-policy.txt".to_owned()),
+        model: None,
+    })
+}
+
+fn document_extracted() -> Result<DocumentExtracted, TokenError> {
+    Ok(DocumentExtracted {
+        lineage: lineage()?,
+        format: "pdf".to_owned(),
+        language: Some("en".to_owned()),
+        pages: vec![Page { number: 1, text: "Flights are booked through the travel desk.".to_owned(), needs_ocr: false }],
+        warnings: Vec::new(),
+    })
+}
+
+fn facts() -> DocumentFacts {
+    DocumentFacts { format: "pdf".to_owned(), language: Some("en".to_owned()), pages: 1, chunks: 1, warnings: Vec::new() }
+}
+
+fn chunk() -> Chunk {
+    Chunk {
+        ordinal: 0,
+        text: "Flights are booked through the travel desk.".to_owned(),
+        tokens: 9,
+        pages: vec![1],
+        span: [0, 43],
+        heading_path: Vec::new(),
+        content_hash: "5d41402abc4b2a76b9719d911017c592ae2c0e3b6e4f0a7f1b0f5d1c2a3b4c5d".to_owned(),
+    }
+}
+
+fn chunks_created() -> Result<ChunksCreated, TokenError> {
+    Ok(ChunksCreated { lineage: lineage()?, document: facts(), part: 0, parts: 1, chunks: vec![chunk()] })
+}
+
+fn vectors() -> Result<Vectors, TokenError> {
+    let space = "all-minilm-l6-v2-1a2b3c4d".to_owned();
+    let embedded = EmbeddedChunk {
+        point_id: PointId::new(upload()?, &space, 0),
+        chunk: chunk(),
+        dense: vec![0.6, 0.8],
+        sparse: Sparse { indices: vec![7, 19], values: vec![1.2, 0.9] },
+    };
+    let numerics = "openvino/bf16/onnxruntime-1.24.1".to_owned();
+    Ok(Vectors { space, dimension: 2, numerics, chunks: vec![embedded], missing: Vec::new() })
+}
+
+fn failure() -> Failure {
+    Failure {
+        stage: StageName::Extractor,
+        class: FailureClass::Rejected,
+        code: "encrypted".to_owned(),
+        message: "the PDF needs a password".to_owned(),
+    }
+}
+
+fn chunks_embedded(outcome: Outcome) -> Result<ChunksEmbedded, TokenError> {
+    Ok(ChunksEmbedded { lineage: lineage()?, document: Some(facts()), part: 0, parts: 1, outcome })
+}
+
+fn receipt() -> Result<Receipt, TokenError> {
+    Ok(Receipt {
+        org: "acme".parse()?,
+        asset_id: "handbook/travel".parse()?,
+        upload: upload()?,
+        state: ReceiptState::Indexed,
+        version: 0,
+        order: Order::by_stream(1_790_000_000, 42),
+        model: "all-minilm-l6-v2".parse()?,
+        chunks: 1,
+        pages: 1,
+        format: Some("pdf".to_owned()),
+        language: Some("en".to_owned()),
+        warnings: Vec::new(),
+        missing: Vec::new(),
+        failures: Vec::new(),
+        superseded_by: None,
+        accepted_at: DateTime::UNIX_EPOCH,
+        completed_at: DateTime::UNIX_EPOCH,
+    })
+}
+
+fn progress() -> Result<Progress, TokenError> {
+    Ok(Progress {
+        org: "acme".parse()?,
+        upload: upload()?,
+        stage: StageName::Embedder,
+        part: 0,
+        parts: 1,
+        at: DateTime::UNIX_EPOCH,
+    })
+}

@@ -1,0 +1,1 @@
+//! Cuts page texts into token-exact chunks.

@@ -1,0 +1,1 @@
+//! Adds dense and sparse vectors to chunks.

@@ -1,0 +1,260 @@
+//! From bytes to characters: byte order marks, declared encodings, detection, and the test for "this is no text".
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+/// A byte order mark. UTF-32 is not in the Encoding Standard, but files in it exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bom {
+    Utf8,
+    Utf16Le,
+    Utf16Be,
+    Utf32Le,
+    Utf32Be,
+}
+
+impl Bom {
+    /// The mark that `bytes` begin with.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        // UTF-32LE first: its mark begins with that of UTF-16LE.
+        [Self::Utf32Le, Self::Utf32Be, Self::Utf8, Self::Utf16Le, Self::Utf16Be]
+            .into_iter()
+            .find(|bom| bytes.starts_with(bom.mark()))
+    }
+
+    fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Utf8 => b"\xEF\xBB\xBF",
+            Self::Utf16Le => b"\xFF\xFE",
+            Self::Utf16Be => b"\xFE\xFF",
+            Self::Utf32Le => b"\xFF\xFE\0\0",
+            Self::Utf32Be => b"\0\0\xFE\xFF",
+        }
+    }
+
+    /// Length of the mark in bytes.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.mark().len()
+    }
+
+    /// A mark is never empty.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        false
+    }
+
+    fn scheme(self) -> Scheme {
+        match self {
+            Self::Utf8 => Scheme::Known(UTF_8),
+            Self::Utf16Le => Scheme::Known(UTF_16LE),
+            Self::Utf16Be => Scheme::Known(UTF_16BE),
+            Self::Utf32Le => Scheme::Utf32(u32::from_le_bytes),
+            Self::Utf32Be => Scheme::Utf32(u32::from_be_bytes),
+        }
+    }
+}
+
+/// How to turn bytes into characters.
+#[derive(Clone, Copy)]
+enum Scheme {
+    Known(&'static Encoding),
+    Utf32(fn([u8; 4]) -> u32),
+}
+
+/// Text with the encoding it was read in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded {
+    pub text: String,
+    pub encoding: String,
+    /// Some bytes mean nothing in that encoding and became U+FFFD.
+    pub invalid: bool,
+}
+
+/// Decodes by, in this order: byte order mark, UTF-16 or UTF-32 told from its zero bytes, UTF-8 if all of it is valid,
+/// `declared` (a label of the Encoding Standard), detection.
+#[must_use]
+pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
+    let (scheme, content) = match Bom::of(bytes) {
+        Some(bom) => (bom.scheme(), bytes.get(bom.len()..).unwrap_or_default()),
+        None => (unmarked(bytes, declared), bytes),
+    };
+    match scheme {
+        Scheme::Known(encoding) => decode_known(content, encoding),
+        Scheme::Utf32(unit) => decode_utf32(content, unit),
+    }
+}
+
+fn unmarked(bytes: &[u8], declared: Option<&str>) -> Scheme {
+    if let Some(wide) = wide_without_mark(bytes) {
+        return wide.scheme();
+    }
+    // ISO-2022-JP is all ASCII, so it is valid UTF-8: ask for its escapes first.
+    if std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0x1B) {
+        return Scheme::Known(UTF_8);
+    }
+    Scheme::Known(declared.and_then(usable_label).unwrap_or_else(|| detect(bytes)))
+}
+
+/// A page that declares UTF-16 in ASCII bytes is not UTF-16 (HTML standard, "prescan", step for `charset`).
+fn usable_label(label: &str) -> Option<&'static Encoding> {
+    let encoding = Encoding::for_label(label.trim().as_bytes())?;
+    let replaced = encoding == encoding_rs::REPLACEMENT || encoding == UTF_16LE || encoding == UTF_16BE;
+    (!replaced).then_some(encoding)
+}
+
+fn detect(bytes: &[u8]) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(bytes, true);
+    detector.guess(None, Utf8Detection::Allow)
+}
+
+fn decode_known(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
+    let (text, invalid) = encoding.decode_without_bom_handling(bytes);
+    Decoded { text: text.into_owned(), encoding: encoding.name().to_owned(), invalid }
+}
+
+fn decode_utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Decoded {
+    let mut invalid = bytes.len() % 4 != 0;
+    let text = bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|chunk| {
+            char::from_u32(unit(*chunk)).unwrap_or_else(|| {
+                invalid = true;
+                char::REPLACEMENT_CHARACTER
+            })
+        })
+        .collect();
+    Decoded { text, encoding: "UTF-32".to_owned(), invalid }
+}
+
+/// Bytes looked at to judge a file.
+const SAMPLE: usize = 64 << 10;
+
+/// UTF-16 or UTF-32 without a mark, told from where its zero bytes lie; white space, digits and markup give every real
+/// text in it some.
+fn wide_without_mark(bytes: &[u8]) -> Option<Bom> {
+    let sample = bytes.get(..SAMPLE.min(bytes.len() & !3)).unwrap_or_default();
+    let zeros = zeros_by_lane(sample);
+    let quarter = sample.len() / 4;
+    if quarter == 0 || zeros.iter().sum::<usize>() == 0 {
+        return None;
+    }
+    let full = |lane: usize| zeros.get(lane).is_some_and(|count| *count == quarter);
+    let none = |lane: usize| zeros.get(lane).is_some_and(|count| *count == 0);
+    // An eighth of the units: Western text has nearly all, CJK text its line ends and digits.
+    let some = |a: usize, b: usize| zeros.get(a).zip(zeros.get(b)).is_some_and(|(a, b)| (a + b) * 8 >= quarter * 2);
+    match () {
+        () if full(3) && !full(0) && !none(2) => Some(Bom::Utf32Le),
+        () if full(0) && !full(3) && !none(1) => Some(Bom::Utf32Be),
+        () if none(0) && none(2) && some(1, 3) => Some(Bom::Utf16Le),
+        () if none(1) && none(3) && some(0, 2) => Some(Bom::Utf16Be),
+        () => None,
+    }
+}
+
+fn zeros_by_lane(sample: &[u8]) -> [usize; 4] {
+    let mut zeros = [0; 4];
+    for chunk in sample.as_chunks::<4>().0 {
+        for (count, byte) in zeros.iter_mut().zip(chunk) {
+            *count += usize::from(*byte == 0);
+        }
+    }
+    zeros
+}
+
+/// Whether `bytes` cannot be text in any encoding: zero bytes where no wide encoding has them, or more than one control
+/// character in a hundred bytes.
+#[must_use]
+pub fn is_binary(bytes: &[u8]) -> bool {
+    let sample = bytes.get(..SAMPLE.min(bytes.len())).unwrap_or_default();
+    if Bom::of(sample).is_some() || wide_without_mark(sample).is_some() {
+        return false;
+    }
+    let controls = sample.iter().filter(|byte| is_control(**byte)).count();
+    sample.contains(&0) || controls * 100 > sample.len()
+}
+
+/// C0 controls that no text uses; escape starts the sequences of ISO-2022 and of terminals.
+fn is_control(byte: u8) -> bool {
+    byte == 0x7F || (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x08 | 0x0B | 0x0C | 0x1A | 0x1B))
+}
+
+/// The ASCII characters among the first `limit` characters, whatever the width of the encoding: enough to read markup
+/// before the encoding is known.
+#[must_use]
+pub fn ascii_head(bytes: &[u8], limit: usize) -> String {
+    let wide = Bom::of(bytes).or_else(|| wide_without_mark(bytes));
+    let unit = match wide {
+        Some(Bom::Utf16Le | Bom::Utf16Be) => 2,
+        Some(Bom::Utf32Le | Bom::Utf32Be) => 4,
+        Some(Bom::Utf8) | None => 1,
+    };
+    let head = bytes.get(..bytes.len().min(limit * unit)).unwrap_or_default();
+    head.iter().filter(|byte| byte.is_ascii() && **byte != 0).map(|byte| char::from(*byte)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn utf16le(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn marks_win_over_everything() {
+        let marked = [b"\xFF\xFE".to_vec(), utf16le("häß")].concat();
+        assert_eq!(decode(&marked, Some("windows-1252")).text, "häß");
+        let wide: Vec<u8> = "\u{FEFF}Ж漢".chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+        assert_eq!(decode(&wide, None).text, "Ж漢");
+    }
+
+    #[test]
+    fn wide_text_without_a_mark() {
+        let text = "Plain words, 12 numbers, and a line end.\n";
+        assert_eq!(decode(&utf16le(text), None).text, text);
+        assert!(!is_binary(&utf16le(text)));
+    }
+
+    #[test]
+    fn legacy_encodings_are_detected_or_believed() {
+        let text = "日本語の文章です。これは文字コードの試験です。漢字とかなが混ざっています。";
+        for encoding in [encoding_rs::SHIFT_JIS, encoding_rs::EUC_JP, encoding_rs::ISO_2022_JP] {
+            let (bytes, _, _) = encoding.encode(text);
+            assert_eq!(decode(&bytes, None).text, text, "{}", encoding.name());
+        }
+        assert_eq!(decode(b"caf\xE9", Some("iso-8859-1")).text, "café");
+        assert_eq!(decode("café".as_bytes(), Some("iso-8859-1")).text, "café");
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_said() {
+        let decoded = decode(b"\xEF\xBB\xBFok \xFF\xFE\xFA bad", None);
+        assert!(decoded.invalid && decoded.text.contains('\u{FFFD}'));
+        let cut = [b"\xFF\xFE\0\0".to_vec(), b"A\0\0\0B\0".to_vec()].concat();
+        assert!(decode(&cut, None).invalid);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            decode(&bytes, None);
+            decode(&bytes, Some("shift_jis"));
+            is_binary(&bytes);
+            ascii_head(&bytes, 64);
+        }
+
+        #[test]
+        fn valid_utf8_comes_back_unchanged(text in "[^\u{0}-\u{1F}\u{FEFF}]{0,200}") {
+            let decoded = decode(text.as_bytes(), Some("windows-1252"));
+            prop_assert_eq!(decoded.text, text);
+            prop_assert!(!decoded.invalid);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The `heimdex` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Answers searches over NATS request-reply.

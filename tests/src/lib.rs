@@ -1,0 +1,1 @@
+//! Scenarios run against one process and against one process per stage.
