@@ -81,18 +81,12 @@ impl Error {
     /// For `map_err` on file operations: names the path.
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |error| Self::Io {
-            path,
-            message: error.to_string(),
-        }
+        move |error| Self::Io { path, message: error.to_string() }
     }
 
     /// For `map_err` on anything that shows a model folder to be unusable.
     pub(crate) fn model<E: std::fmt::Display>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
         let path = path.into();
-        move |error| Self::Model {
-            path,
-            reason: error.to_string(),
-        }
+        move |error| Self::Model { path, reason: error.to_string() }
     }
 }

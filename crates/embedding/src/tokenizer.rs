@@ -50,11 +50,7 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(tokenizer_error)?;
         inner.with_padding(None);
         let probe = inner.encode("", true).map_err(tokenizer_error)?;
-        Ok(Self {
-            special_tokens: probe.len(),
-            inner: Arc::new(inner),
-            max_tokens,
-        })
+        Ok(Self { special_tokens: probe.len(), inner: Arc::new(inner), max_tokens })
     }
 
     /// Tokens of `text` with their byte ranges, without special tokens.
@@ -63,10 +59,7 @@ impl Tokenizer {
     /// [`Error::Tokenizer`] when the tokenizer itself fails.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, Error> {
         let encoding = self.inner.encode(text, false).map_err(tokenizer_error)?;
-        Ok(Tokens {
-            ids: encoding.get_ids().to_vec(),
-            offsets: encoding.get_offsets().to_vec(),
-        })
+        Ok(Tokens { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
     /// The byte range in `text` of each of its tokens.
@@ -82,10 +75,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::tokenize`].
     pub fn count(&self, text: &str) -> Result<usize, Error> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(tokenizer_error)?;
+        let encoding = self.inner.encode_fast(text, false).map_err(tokenizer_error)?;
         Ok(encoding.len())
     }
 
@@ -94,25 +84,16 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::TooLong`] when that is more than the model's window; [`Error::Tokenizer`].
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self
-            .inner
-            .encode_fast(text, true)
-            .map_err(tokenizer_error)?;
+        let encoding = self.inner.encode_fast(text, true).map_err(tokenizer_error)?;
         if encoding.len() > self.max_tokens {
-            return Err(Error::TooLong {
-                tokens: encoding.len(),
-                limit: self.max_tokens,
-            });
+            return Err(Error::TooLong { tokens: encoding.len(), limit: self.max_tokens });
         }
         Ok(encoding.get_ids().to_vec())
     }
 
     /// [`Tokenizer::encode`] for each of `texts`: one that fails does not fail the others.
     pub fn encode_batch<T: AsRef<str>>(&self, texts: &[T]) -> Vec<Result<Vec<u32>, Error>> {
-        texts
-            .iter()
-            .map(|text| self.encode(text.as_ref()))
-            .collect()
+        texts.iter().map(|text| self.encode(text.as_ref())).collect()
     }
 
     /// Tokens the model adds around each text (2 for BERT: `[CLS]`, `[SEP]`).

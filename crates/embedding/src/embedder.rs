@@ -1,0 +1,306 @@
+//! The one-stop: a model folder opened on the best provider this machine has.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    batcher::{Batcher, Encoder, Lane, Limits, Vector},
+    error::Error,
+    model::{Model, Numerics, Space},
+    provider::{Libraries, Precision, Provider, has_bf16, unavailable},
+    reference::Reference,
+    runtime::{OrtEncoder, Plan, loaded_library},
+    tokenizer::Tokenizer,
+};
+
+/// What a text is, which decides the model's prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something to be found.
+    Document,
+    /// What somebody looks for.
+    Query,
+}
+
+/// How to open a model.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The model folder.
+    pub model_dir: PathBuf,
+    /// What computes.
+    pub provider: Provider,
+    /// In which arithmetic.
+    pub precision: Precision,
+    /// Threads inside one run; default: all of the machine.
+    pub threads: usize,
+    /// The batcher's limits.
+    pub limits: Limits,
+    /// Runtime libraries to choose from.
+    pub libraries: Libraries,
+}
+
+impl Options {
+    /// `auto` on all threads, with the libraries found on this machine.
+    #[must_use]
+    pub fn new(model_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            model_dir: model_dir.into(),
+            provider: Provider::Auto,
+            precision: Precision::Auto,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            limits: Limits::default(),
+            libraries: Libraries::located(),
+        }
+    }
+}
+
+/// A model that is loaded, warm and checked against its reference vectors. Cheap to clone.
+#[derive(Clone)]
+pub struct Embedder {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    model: Model,
+    tokenizer: Tokenizer,
+    batcher: Batcher,
+    numerics: Numerics,
+    cosine: Option<f32>,
+    threads: usize,
+    limits: Limits,
+}
+
+impl Embedder {
+    /// Opens a model. Blocks while it is loaded, warmed up and checked.
+    ///
+    /// # Errors
+    /// [`Error::ProviderUnavailable`], [`Error::OtherLibraryLoaded`], [`Error::ReferenceMismatch`], or what is wrong
+    /// with the model folder. `auto` fails only when none of its choices works; the reason of each is logged.
+    pub fn open(options: Options) -> Result<Self, Error> {
+        let model = Model::open(&options.model_dir)?;
+        let tokenizer = model.tokenizer()?;
+        let reference = model.reference()?;
+        let opened = open_first(&model, reference.as_ref(), plans(&options)?)?;
+        let numerics = opened.plan.numerics();
+        tracing::info!(
+            model = model.name(), space = %model.space(), numerics = %numerics, cosine = opened.cosine,
+            threads = options.threads, batch_tokens = options.limits.batch_tokens, "embedder is ready"
+        );
+        Ok(Self {
+            inner: Arc::new(Inner {
+                batcher: Batcher::start(opened.encoder, options.limits)?,
+                model,
+                tokenizer,
+                numerics,
+                cosine: opened.cosine,
+                threads: options.threads,
+                limits: options.limits,
+            }),
+        })
+    }
+
+    /// The vectors of `texts`, in their order; one that fails does not fail the others.
+    pub async fn embed<T: AsRef<str>>(&self, texts: &[T], lane: Lane, kind: Kind) -> Vec<Result<Vector, Error>> {
+        let mut rows = Vec::with_capacity(texts.len());
+        let mut results = Vec::with_capacity(texts.len());
+        for text in texts {
+            match self.encode(text.as_ref(), kind) {
+                Ok(row) => {
+                    rows.push(row);
+                    results.push(None);
+                }
+                Err(error) => results.push(Some(Err(error))),
+            }
+            // Tokenizing a long list must not keep other tasks of this thread waiting.
+            tokio::task::consume_budget().await;
+        }
+        let mut vectors = self.inner.batcher.embed(rows, lane).await.into_iter();
+        results
+            .into_iter()
+            .map(|result| result.or_else(|| vectors.next()))
+            .map(|result| result.unwrap_or_else(|| Err(Error::Inference("no answer".to_owned()))))
+            .collect()
+    }
+
+    /// [`Embedder::embed`] for one query.
+    ///
+    /// # Errors
+    /// That of the text.
+    pub async fn embed_query(&self, text: &str) -> Result<Vector, Error> {
+        let mut vectors = self.embed(&[text], Lane::Query, Kind::Query).await;
+        vectors.pop().unwrap_or_else(|| Err(Error::Inference("no answer".to_owned())))
+    }
+
+    /// Model input for `text`: prefix and special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`], [`Error::Tokenizer`].
+    pub fn encode(&self, text: &str, kind: Kind) -> Result<Vec<u32>, Error> {
+        let manifest = self.inner.model.manifest();
+        let prefix = match kind {
+            Kind::Document => &manifest.document_prefix,
+            Kind::Query => &manifest.query_prefix,
+        };
+        match prefix.as_str() {
+            "" => self.inner.tokenizer.encode(text),
+            prefix => self.inner.tokenizer.encode(&format!("{prefix}{text}")),
+        }
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.inner.model
+    }
+
+    /// The space its vectors live in.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        self.inner.model.space()
+    }
+
+    /// How its vectors are computed.
+    #[must_use]
+    pub fn numerics(&self) -> &Numerics {
+        &self.inner.numerics
+    }
+
+    /// Its tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.inner.tokenizer
+    }
+
+    /// Its batcher, for callers that have token ids.
+    #[must_use]
+    pub fn batcher(&self) -> &Batcher {
+        &self.inner.batcher
+    }
+
+    /// The lowest cosine to the reference vectors, measured when it was opened; `None` when there are none.
+    #[must_use]
+    pub fn cosine(&self) -> Option<f32> {
+        self.inner.cosine
+    }
+
+    /// Threads inside one run.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.inner.threads
+    }
+
+    /// The batcher's limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+}
+
+/// A session that passed its check.
+struct Opened {
+    plan: Plan,
+    encoder: OrtEncoder,
+    cosine: Option<f32>,
+}
+
+/// The first of `plans` that opens and passes the check.
+fn open_first(model: &Model, reference: Option<&Reference>, plans: Vec<Plan>) -> Result<Opened, Error> {
+    let mut last = Error::ProviderUnavailable { provider: "auto", reason: "no runtime library is here".to_owned() };
+    for plan in plans {
+        // A library cannot be unloaded: what comes after the first one loaded runs on that one.
+        let plan = Plan {
+            library: match plan.provider {
+                Provider::Cpu => loaded_library().unwrap_or(plan.library),
+                _ => plan.library,
+            },
+            ..plan
+        };
+        match open_checked(model, reference, plan.clone()) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => {
+                tracing::warn!(provider = %plan.provider, precision = %plan.precision, %error, "not usable here");
+                last = error;
+            }
+        }
+    }
+    Err(last)
+}
+
+fn open_checked(model: &Model, reference: Option<&Reference>, plan: Plan) -> Result<Opened, Error> {
+    let mut encoder = OrtEncoder::open(model, &plan)?;
+    let Some(reference) = reference else {
+        return without_reference(encoder, plan);
+    };
+    let cosine = measure(&mut encoder, reference).map_err(unavailable(plan.provider))?;
+    let bar = plan.precision.bar();
+    if cosine < bar {
+        return Err(Error::ReferenceMismatch { cosine, bar });
+    }
+    Ok(Opened { plan, encoder, cosine: Some(cosine) })
+}
+
+/// Reduced precision is admitted to a space only by reference vectors; 32-bit arithmetic defines it.
+fn without_reference(encoder: OrtEncoder, plan: Plan) -> Result<Opened, Error> {
+    if plan.precision != Precision::Fp32 {
+        return Err(unavailable(plan.provider)(
+            "the model has no reference vectors that could admit reduced precision",
+        ));
+    }
+    Ok(Opened { plan, encoder, cosine: None })
+}
+
+/// The lowest cosine over the reference texts, run one by one and all together, which also warms the session up.
+fn measure(encoder: &mut OrtEncoder, reference: &Reference) -> Result<f32, String> {
+    let rows: Vec<&[u32]> = reference.vectors.iter().map(|vector| vector.token_ids.as_slice()).collect();
+    let together = encoder.encode(&rows).map_err(|error| format!("{error:?}"))?;
+    let mut alone = Vec::with_capacity(rows.len());
+    for row in rows {
+        alone.extend(encoder.encode(&[row]).map_err(|error| format!("{error:?}"))?);
+    }
+    let cosine = reference.lowest_cosine(&together);
+    Ok(cosine.min(reference.lowest_cosine(&alone)))
+}
+
+/// What to try, in order.
+fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
+    match options.provider {
+        Provider::Auto => Ok(auto_plans(options)),
+        provider => Ok(vec![plan(options, provider, fixed_precision(options)?)?]),
+    }
+}
+
+/// The precision of a provider that was asked for by name.
+fn fixed_precision(options: &Options) -> Result<Precision, Error> {
+    let fast = options.provider == Provider::Openvino;
+    match (options.precision, fast) {
+        (Precision::Auto, true) if has_bf16() => Ok(Precision::Bf16),
+        (Precision::Auto | Precision::Fp32, _) => Ok(Precision::Fp32),
+        (Precision::Bf16, true) => Ok(Precision::Bf16),
+        (Precision::Bf16, false) => Err(unavailable(options.provider)("it has no bf16")),
+    }
+}
+
+fn auto_plans(options: &Options) -> Vec<Plan> {
+    let bf16 = has_bf16() && options.precision != Precision::Fp32;
+    let choices = [
+        (Provider::Openvino, Precision::Bf16, bf16),
+        (Provider::Cpu, Precision::Fp32, options.precision != Precision::Bf16),
+    ];
+    choices
+        .into_iter()
+        .filter(|(_, _, possible)| *possible)
+        .filter_map(|(provider, precision, _)| {
+            plan(options, provider, precision).inspect_err(|error| tracing::info!(%error, "passed over")).ok()
+        })
+        .collect()
+}
+
+fn plan(options: &Options, provider: Provider, precision: Precision) -> Result<Plan, Error> {
+    let found = options.libraries.library(provider);
+    // Every library has the CPU provider, so any of them will do where the plain one is not here.
+    let library = match (found, provider, &options.libraries.openvino) {
+        (Ok(library), _, _) => library,
+        (Err(_), Provider::Cpu, Some(library)) => library.as_path(),
+        (Err(error), _, _) => return Err(error),
+    };
+    Ok(Plan { provider, precision, library: library.to_path_buf(), threads: options.threads.max(1) })
+}
