@@ -1,0 +1,108 @@
+//! The stage: `chunks.created` in, exactly one `chunks.embedded` out for each part.
+
+use std::collections::BTreeMap;
+
+use heimdex_embedding::{Embedder, Error, Kind, Lane as Queue, Vector};
+use heimdex_lexical::Bm25;
+use heimdex_schemas::{
+    Chunk, ChunksCreated, ChunksEmbedded, EmbeddedChunk, Lane, Lineage, MissingChunk, ModelName, Outcome, PointId,
+    Sparse, StageName, Vectors,
+};
+use heimdex_stage::{Context, Stage};
+
+use crate::error::{EmbedderError, chunk_code};
+
+/// The embedding stage, with one or more models.
+pub struct EmbedderStage {
+    models: BTreeMap<ModelName, Embedder>,
+    bm25: Bm25,
+}
+
+impl EmbedderStage {
+    /// `bm25` must be the same for every document of a collection.
+    #[must_use]
+    pub fn new(models: impl IntoIterator<Item = (ModelName, Embedder)>, bm25: Bm25) -> Self {
+        Self { models: models.into_iter().collect(), bm25 }
+    }
+
+    fn model(&self, asked: &ModelName) -> Result<&Embedder, EmbedderError> {
+        let served = || self.models.keys().map(ModelName::as_str).collect::<Vec<_>>().join(", ");
+        self.models.get(asked).ok_or_else(|| EmbedderError::UnknownModel { asked: asked.clone(), served: served() })
+    }
+
+    async fn vectors(&self, lineage: &Lineage, chunks: Vec<Chunk>) -> Result<Vectors, EmbedderError> {
+        let embedder = self.model(&lineage.model)?;
+        let dimension = u32::try_from(embedder.model().dimension());
+        let mut vectors = Vectors {
+            space: embedder.space().id().to_owned(),
+            dimension: dimension.map_err(|_| EmbedderError::Dimension(lineage.model.clone()))?,
+            numerics: embedder.numerics().to_string(),
+            chunks: Vec::with_capacity(chunks.len()),
+            missing: Vec::new(),
+        };
+        let texts: Vec<&str> = chunks.iter().map(|chunk| input_text(chunk, lineage)).collect();
+        let results = embedder.embed(&texts, queue(lineage.lane), Kind::Document).await;
+        for (chunk, result) in chunks.into_iter().zip(results) {
+            self.add(&mut vectors, lineage, chunk, result)?;
+            tokio::task::consume_budget().await;
+        }
+        Ok(vectors)
+    }
+
+    fn add(
+        &self,
+        vectors: &mut Vectors,
+        lineage: &Lineage,
+        chunk: Chunk,
+        result: Result<Vector, Error>,
+    ) -> Result<(), EmbedderError> {
+        match result {
+            Ok(dense) => {
+                let point_id = PointId::new(lineage.upload, &vectors.space, chunk.ordinal);
+                let sparse = self.sparse(input_text(&chunk, lineage));
+                vectors.chunks.push(EmbeddedChunk { point_id, chunk, dense, sparse });
+            }
+            Err(error) => {
+                let Some(code) = chunk_code(&error) else {
+                    return Err(EmbedderError::Lost { model: lineage.model.clone(), source: error });
+                };
+                tracing::warn!(upload = %lineage.upload, ordinal = chunk.ordinal, code, %error, "chunk not embedded");
+                let (code, message) = (code.to_owned(), error.to_string());
+                vectors.missing.push(MissingChunk { ordinal: chunk.ordinal, code, message });
+            }
+        }
+        Ok(())
+    }
+
+    fn sparse(&self, text: &str) -> Sparse {
+        let vector = self.bm25.document(text);
+        Sparse { indices: vector.indices, values: vector.values }
+    }
+}
+
+/// What both vectors of a chunk are made of: its text alone. Chunks are cut to the model's window, so anything put in
+/// front of one, such as the document's title, would push its end out.
+#[must_use]
+pub fn input_text<'a>(chunk: &'a Chunk, _lineage: &'a Lineage) -> &'a str {
+    &chunk.text
+}
+
+const fn queue(lane: Lane) -> Queue {
+    match lane {
+        Lane::Interactive => Queue::Interactive,
+        Lane::Bulk => Queue::Bulk,
+    }
+}
+
+impl Stage for EmbedderStage {
+    type In = ChunksCreated;
+    type Out = ChunksEmbedded;
+    type Error = EmbedderError;
+    const NAME: StageName = StageName::Embedder;
+
+    async fn handle(&self, _ctx: &Context, input: ChunksCreated) -> Result<Vec<ChunksEmbedded>, EmbedderError> {
+        let ChunksCreated { lineage, document, part, parts, chunks } = input;
+        let outcome = Outcome::Embedded(self.vectors(&lineage, chunks).await?);
+        Ok(vec![ChunksEmbedded { lineage, document: Some(document), part, parts, outcome }])
+    }
+}

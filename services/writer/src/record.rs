@@ -1,0 +1,57 @@
+//! JSON values in the ledger, written so that the better of two wins whoever comes first.
+
+use bytes::Bytes;
+use heimdex_stage::{Ledger, Revision};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::WriterError;
+
+/// How often a key may change between our read and our write before we give the message back.
+pub(crate) const ATTEMPTS: u32 = 16;
+
+pub(crate) async fn read<T: DeserializeOwned>(
+    ledger: &dyn Ledger,
+    key: &str,
+) -> Result<Option<(Revision, T)>, WriterError> {
+    let Some((revision, value)) = ledger.get(key).await? else { return Ok(None) };
+    Ok(Some((revision, parse(key, &value)?)))
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, WriterError> {
+    serde_json::from_slice(value).map_err(|error| unreadable(key, &error))
+}
+
+fn unreadable(key: &str, error: &serde_json::Error) -> WriterError {
+    WriterError::Record { key: key.to_owned(), reason: error.to_string() }
+}
+
+/// Writes what `better` makes of the value found, until nobody interferes; returns what stands under the key at the end.
+/// `better` is given the value found (`None` when absent) and returns `None` to leave it; an absent key is always written.
+pub(crate) async fn settle<T>(
+    ledger: &dyn Ledger,
+    key: &str,
+    ours: T,
+    better: impl Fn(&T, &T) -> Option<T>,
+) -> Result<T, WriterError>
+where
+    T: Serialize + DeserializeOwned,
+{
+    for _ in 0..ATTEMPTS {
+        let written = match read::<T>(ledger, key).await? {
+            None => ledger.create(key, json(key, &ours)?).await?.map(|_| None),
+            Some((revision, found)) => match better(&found, &ours) {
+                None => return Ok(found),
+                Some(next) => ledger.compare_and_set(key, revision, json(key, &next)?).await?.map(|_| Some(next)),
+            },
+        };
+        if let Some(written) = written {
+            return Ok(written.unwrap_or(ours));
+        }
+    }
+    Err(WriterError::Contended { key: key.to_owned(), attempts: ATTEMPTS })
+}
+
+fn json<T: Serialize>(key: &str, value: &T) -> Result<Bytes, WriterError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| unreadable(key, &error))
+}
