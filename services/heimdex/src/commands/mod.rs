@@ -1,0 +1,13 @@
+//! One module per command; each parses nothing and decides nothing that a library crate could.
+
+pub mod bench;
+pub mod chunk;
+pub mod demo;
+pub mod doctor;
+pub mod eval;
+pub mod extract;
+pub mod ingest;
+pub mod models;
+pub mod provision;
+pub mod search;
+pub mod up;

@@ -1,0 +1,4 @@
+//! Retrieval quality: BEIR folders and the usual measures.
+
+pub mod beir;
+pub mod measures;
