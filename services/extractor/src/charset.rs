@@ -63,6 +63,15 @@ enum Scheme {
     Utf32(fn([u8; 4]) -> u32),
 }
 
+impl Scheme {
+    fn decode(self, bytes: &[u8]) -> Decoded {
+        match self {
+            Self::Known(encoding) => decode_known(bytes, encoding),
+            Self::Utf32(unit) => decode_utf32(bytes, unit),
+        }
+    }
+}
+
 /// Text with the encoding it was read in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {
@@ -80,10 +89,7 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
         Some(bom) => (bom.scheme(), bytes.get(bom.len()..).unwrap_or_default()),
         None => (unmarked(bytes, declared), bytes),
     };
-    match scheme {
-        Scheme::Known(encoding) => decode_known(content, encoding),
-        Scheme::Utf32(unit) => decode_utf32(content, unit),
-    }
+    scheme.decode(content)
 }
 
 fn unmarked(bytes: &[u8], declared: Option<&str>) -> Scheme {
@@ -116,7 +122,7 @@ fn decode_known(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
 }
 
 fn decode_utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Decoded {
-    let mut invalid = bytes.len() % 4 != 0;
+    let mut invalid = !bytes.len().is_multiple_of(4);
     let text = bytes
         .as_chunks::<4>()
         .0
@@ -147,13 +153,23 @@ fn wide_without_mark(bytes: &[u8]) -> Option<Bom> {
     let none = |lane: usize| zeros.get(lane).is_some_and(|count| *count == 0);
     // An eighth of the units: Western text has nearly all, CJK text its line ends and digits.
     let some = |a: usize, b: usize| zeros.get(a).zip(zeros.get(b)).is_some_and(|(a, b)| (a + b) * 8 >= quarter * 2);
-    match () {
+    let guess = match () {
         () if full(3) && !full(0) && !none(2) => Some(Bom::Utf32Le),
         () if full(0) && !full(3) && !none(1) => Some(Bom::Utf32Be),
         () if none(0) && none(2) && some(1, 3) => Some(Bom::Utf16Le),
         () if none(1) && none(3) && some(0, 2) => Some(Bom::Utf16Be),
         () => None,
-    }
+    };
+    guess.filter(|wide| reads_as_text(sample, wide.scheme()))
+}
+
+/// Machine code has zero bytes in regular places, too, but makes no characters, or controls.
+fn reads_as_text(sample: &[u8], scheme: Scheme) -> bool {
+    let decoded = scheme.decode(sample);
+    let controls = decoded.text.chars().filter(|c| u8::try_from(*c).is_ok_and(is_control)).count();
+    // A pair of surrogates may be cut at the end of the sample, and UTF-16 in the wild has a lone one now and then.
+    let invalid = decoded.text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
+    (controls + invalid.saturating_sub(1)) * 100 <= decoded.text.len()
 }
 
 fn zeros_by_lane(sample: &[u8]) -> [usize; 4] {
@@ -244,10 +260,12 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_decode(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            decode(&bytes, None);
-            decode(&bytes, Some("shift_jis"));
-            is_binary(&bytes);
-            ascii_head(&bytes, 64);
+            for declared in [None, Some("shift_jis"), Some("no such label")] {
+                let decoded = decode(&bytes, declared);
+                prop_assert!(!decoded.invalid || decoded.text.contains(char::REPLACEMENT_CHARACTER) || bytes.len() % 4 != 0);
+            }
+            prop_assert!(ascii_head(&bytes, 64).is_ascii());
+            prop_assert!(is_binary(&bytes) || !bytes.contains(&0) || Bom::of(&bytes).or(wide_without_mark(&bytes)).is_some());
         }
 
         #[test]

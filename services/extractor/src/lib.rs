@@ -18,7 +18,9 @@ pub mod pdf;
 pub mod pool;
 pub mod report;
 pub mod sandbox;
+pub mod stage;
 pub mod text;
+mod tidy;
 mod worker;
 
 pub use child::ChildCommand;
@@ -29,3 +31,4 @@ pub use limits::Limits;
 pub use parser::{Parser, Parsers};
 pub use pool::{ExtractError, Pool, PoolConfig};
 pub use report::Report;
+pub use stage::Extractor;

@@ -1,0 +1,229 @@
+//! The language of a document, as ISO 639-1, from its text.
+
+use whatlang::{Lang, Script};
+
+use crate::Document;
+
+/// Characters looked at, taken from this many places of the document: detection gains nothing beyond, and the first
+/// pages are often titles and licences in another language.
+const SAMPLE_CHARS: usize = 8_000;
+const SAMPLE_PLACES: usize = 8;
+
+/// Fewer letters than this say nothing sure about a Latin-script language.
+const MIN_LETTERS: usize = 24;
+
+/// Japanese prose is never below a third of kana; a Chinese text quoting Japanese stays far below this share.
+const KANA_PERCENT: usize = 8;
+
+/// Languages that exist as two-letter codes among those whatlang knows.
+const CODES: &[(Lang, &str)] = &[
+    (Lang::Afr, "af"),
+    (Lang::Aka, "ak"),
+    (Lang::Amh, "am"),
+    (Lang::Ara, "ar"),
+    (Lang::Aze, "az"),
+    (Lang::Bel, "be"),
+    (Lang::Ben, "bn"),
+    (Lang::Bul, "bg"),
+    (Lang::Cat, "ca"),
+    (Lang::Ces, "cs"),
+    (Lang::Cmn, "zh"),
+    (Lang::Cym, "cy"),
+    (Lang::Dan, "da"),
+    (Lang::Deu, "de"),
+    (Lang::Ell, "el"),
+    (Lang::Eng, "en"),
+    (Lang::Epo, "eo"),
+    (Lang::Est, "et"),
+    (Lang::Fin, "fi"),
+    (Lang::Fra, "fr"),
+    (Lang::Guj, "gu"),
+    (Lang::Heb, "he"),
+    (Lang::Hin, "hi"),
+    (Lang::Hrv, "hr"),
+    (Lang::Hun, "hu"),
+    (Lang::Hye, "hy"),
+    (Lang::Ind, "id"),
+    (Lang::Ita, "it"),
+    (Lang::Jav, "jv"),
+    (Lang::Jpn, "ja"),
+    (Lang::Kan, "kn"),
+    (Lang::Kat, "ka"),
+    (Lang::Khm, "km"),
+    (Lang::Kor, "ko"),
+    (Lang::Lat, "la"),
+    (Lang::Lav, "lv"),
+    (Lang::Lit, "lt"),
+    (Lang::Mal, "ml"),
+    (Lang::Mar, "mr"),
+    (Lang::Mkd, "mk"),
+    (Lang::Mya, "my"),
+    (Lang::Nep, "ne"),
+    (Lang::Nld, "nl"),
+    (Lang::Nob, "nb"),
+    (Lang::Ori, "or"),
+    (Lang::Pan, "pa"),
+    (Lang::Pes, "fa"),
+    (Lang::Pol, "pl"),
+    (Lang::Por, "pt"),
+    (Lang::Ron, "ro"),
+    (Lang::Rus, "ru"),
+    (Lang::Sin, "si"),
+    (Lang::Slk, "sk"),
+    (Lang::Slv, "sl"),
+    (Lang::Sna, "sn"),
+    (Lang::Spa, "es"),
+    (Lang::Srp, "sr"),
+    (Lang::Swe, "sv"),
+    (Lang::Tam, "ta"),
+    (Lang::Tel, "te"),
+    (Lang::Tgl, "tl"),
+    (Lang::Tha, "th"),
+    (Lang::Tuk, "tk"),
+    (Lang::Tur, "tr"),
+    (Lang::Ukr, "uk"),
+    (Lang::Urd, "ur"),
+    (Lang::Uzb, "uz"),
+    (Lang::Vie, "vi"),
+    (Lang::Yid, "yi"),
+    (Lang::Zul, "zu"),
+];
+
+/// Sets the language of `document` from its text, keeping a declared one only where the text does not say.
+pub fn assign(document: &mut Document) {
+    let found = detect(&sample(document));
+    if let Some(code) = found {
+        document.language = Some(code.to_owned());
+    }
+}
+
+/// The two-letter code of a declaration such as `de-AT`, if it has one.
+#[must_use]
+pub fn declared(tag: &str) -> Option<String> {
+    let primary = tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+    let known = CODES.iter().any(|(_, code)| *code == primary);
+    known.then_some(primary)
+}
+
+/// The language of `text`, `None` when unsure.
+#[must_use]
+pub fn detect(text: &str) -> Option<&'static str> {
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    if let Some(code) = east_asian(text, letters) {
+        return Some(code);
+    }
+    if letters < MIN_LETTERS {
+        return None;
+    }
+    let info = whatlang::detect(text)?;
+    // A script of one language settles it; within Latin, Cyrillic and the like whatlang must be sure.
+    let sure = info.is_reliable() || info.script().langs().len() == 1;
+    let usable = sure && info.script() != Script::Mandarin;
+    usable.then(|| code_of(info.lang())).flatten()
+}
+
+/// Han characters are shared: kana makes it Japanese, hangul Korean, nothing else Chinese. Counted against all letters,
+/// because technical manuals are full of Latin names and commands.
+fn east_asian(text: &str, letters: usize) -> Option<&'static str> {
+    let (mut han, mut kana, mut hangul) = (0, 0, 0);
+    for c in text.chars() {
+        match c {
+            '\u{3041}'..='\u{30FA}' | '\u{31F0}'..='\u{31FF}' | '\u{FF66}'..='\u{FF9D}' => kana += 1,
+            '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{3134F}' => han += 1,
+            '\u{AC00}'..='\u{D7A3}' => hangul += 1,
+            _ => {}
+        }
+    }
+    let asian = han + kana + hangul;
+    // One such character carries about as much as five Latin letters.
+    if asian == 0 || asian * 5 < letters - asian {
+        return None;
+    }
+    Some(match () {
+        () if hangul * 2 > asian => "ko",
+        () if kana * 100 >= asian * KANA_PERCENT => "ja",
+        () => "zh",
+    })
+}
+
+fn code_of(lang: Lang) -> Option<&'static str> {
+    CODES.iter().find(|(known, _)| *known == lang).map(|(_, code)| *code)
+}
+
+/// Characters from evenly spread places of the document.
+fn sample(document: &Document) -> String {
+    let total: usize = document.pages.iter().map(|page| page.text.len()).sum();
+    if total <= SAMPLE_CHARS {
+        return document.pages.iter().map(|page| page.text.as_str()).collect::<Vec<_>>().join("\n");
+    }
+    let mut sample = String::new();
+    let mut place = 0;
+    let mut offset = 0;
+    for page in &document.pages {
+        while place < SAMPLE_PLACES && place * total / SAMPLE_PLACES < offset + page.text.len() {
+            let start = page.text.ceil_char_boundary((place * total / SAMPLE_PLACES).saturating_sub(offset));
+            let rest = page.text.get(start..).unwrap_or_default();
+            sample.extend(rest.chars().take(SAMPLE_CHARS / SAMPLE_PLACES));
+            sample.push('\n');
+            place += 1;
+        }
+        offset += page.text.len();
+    }
+    sample
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Format, Page};
+
+    #[test]
+    fn the_six_promised_languages() {
+        for (code, text) in [
+            ("en", "The package manager resolves dependencies before anything is installed on the system."),
+            ("es", "El gestor de paquetes resuelve las dependencias antes de instalar nada en el sistema."),
+            ("fr", "Le gestionnaire de paquets résout les dépendances avant d'installer quoi que ce soit."),
+            ("de", "Die Paketverwaltung löst die Abhängigkeiten auf, bevor etwas installiert wird."),
+            ("zh", "软件包管理器在安装任何东西之前会先解决依赖关系。"),
+            ("ja", "パッケージ管理システムは、何かをインストールする前に依存関係を解決します。"),
+        ] {
+            assert_eq!(detect(text), Some(code), "{text}");
+        }
+    }
+
+    #[test]
+    fn chinese_with_commands_and_japanese_full_of_kanji() {
+        assert_eq!(detect("使用 apt-get install debian-reference-zh-cn 命令安装此文档"), Some("zh"));
+        assert_eq!(detect("東京都庁舎建設計画書の概要と、その経緯"), Some("ja"));
+        assert_eq!(detect("시스템에 설치하기 전에 의존성을 해결합니다"), Some("ko"));
+    }
+
+    #[test]
+    fn too_little_is_none() {
+        assert_eq!(detect(""), None);
+        assert_eq!(detect("OK 12345"), None);
+        assert_eq!(detect("0x1F 0x2E 0x3D 99 100 ----"), None);
+    }
+
+    #[test]
+    fn a_declaration_fills_only_a_gap() {
+        assert_eq!(declared("de-AT").as_deref(), Some("de"));
+        assert_eq!(declared("x-klingon"), None);
+        let mut document = Document::single(Format::Html, "OK".to_owned());
+        document.language = declared("fr");
+        assign(&mut document);
+        assert_eq!(document.language.as_deref(), Some("fr"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_pages_can_be_sampled(texts in proptest::collection::vec("[a漢é😀 ]{0,3000}", 0..12)) {
+            let page = |text: String| Page { number: 1, text, needs_ocr: false };
+            let mut document = Document::single(Format::Txt, String::new());
+            document.pages = texts.into_iter().map(page).collect();
+            prop_assert!(sample(&document).chars().count() <= SAMPLE_CHARS * 2);
+        }
+    }
+}

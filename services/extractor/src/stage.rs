@@ -1,0 +1,151 @@
+//! The stage: an uploaded asset in, its page texts out.
+
+use bytes::Bytes;
+use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted, Lineage, ModelName, Org, StageName, events};
+use heimdex_stage::{AcceptError, BlobError, BlobRef, Bucket, Class, Classify, Context, Stage, accept};
+
+use crate::{Document, ExtractError, Format, Page, Pool, Warning};
+
+/// `asset.uploaded` → `document.extracted`.
+pub struct Extractor {
+    pool: Pool,
+    default_model: ModelName,
+}
+
+/// Why an upload was not extracted.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+    /// The subject's org is the one the publisher may use.
+    #[error("the event says org {said}, it was published for org {published}")]
+    ForeignOrg { said: Org, published: Org },
+    #[error("blob {name:?} does not belong to org {org}")]
+    ForeignBlob { name: String, org: Org },
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+}
+
+impl Classify for StageError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Accept(error) => error.class(),
+            Self::ForeignOrg { .. } | Self::ForeignBlob { .. } => Class::Permanent,
+            Self::Blob(BlobError::Unavailable(_)) => Class::Unavailable,
+            Self::Blob(BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::TooLarge { .. }) => {
+                Class::Permanent
+            }
+            Self::Extract(ExtractError::Document(failure)) if failure.harmed_its_worker() => Class::Poison,
+            Self::Extract(ExtractError::Document(_)) => Class::Permanent,
+            Self::Extract(ExtractError::Start(_)) => Class::Unavailable,
+            Self::Extract(ExtractError::Child(_)) => Class::Transient,
+        }
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Accept(error) => error.code(),
+            Self::ForeignOrg { .. } => "org_mismatch",
+            Self::ForeignBlob { .. } => "blob_of_another_org",
+            Self::Blob(BlobError::Missing(_)) => "blob_missing",
+            Self::Blob(BlobError::Corrupt { .. }) => "blob_corrupt",
+            Self::Blob(BlobError::TooLarge { .. }) => "too_large",
+            Self::Blob(BlobError::Unavailable(_)) => "blobs_unavailable",
+            Self::Extract(ExtractError::Document(failure)) => failure.code(),
+            Self::Extract(ExtractError::Start(_)) => "extractor_unavailable",
+            Self::Extract(ExtractError::Child(_)) => "extractor_child_lost",
+        }
+    }
+}
+
+impl Extractor {
+    /// `default_model` is the embedding model of uploads that name none.
+    #[must_use]
+    pub fn new(pool: Pool, default_model: ModelName) -> Self {
+        Self { pool, default_model }
+    }
+
+    async fn lineage(&self, ctx: &Context, input: &AssetUploaded) -> Result<Lineage, StageError> {
+        let model = input.model.as_ref().unwrap_or(&self.default_model);
+        let lineage = accept::accept(ctx, &input.asset_id, model).await?;
+        Ok(Lineage { title: input.title.clone(), source: input.source.clone(), ..lineage })
+    }
+
+    async fn document(&self, ctx: &Context, content: Content) -> Result<Document, StageError> {
+        Ok(match content {
+            Content::Text(text) => self.pool.extract_as(Format::Txt, text.as_bytes()).await?,
+            Content::Bytes(bytes) => self.pool.extract(&bytes).await?,
+            Content::Blob { name, sha256, size } => {
+                let blob = BlobRef { bucket: Bucket::Originals, name, sha256, size };
+                self.pool.extract(&self.fetch(ctx, &blob).await?).await?
+            }
+        })
+    }
+
+    /// An org's publisher may only name blobs of its own org.
+    async fn fetch(&self, ctx: &Context, blob: &BlobRef) -> Result<Bytes, StageError> {
+        let own = blob.name.strip_prefix(ctx.org.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if !own {
+            return Err(StageError::ForeignBlob { name: blob.name.clone(), org: ctx.org.clone() });
+        }
+        Ok(ctx.blobs.get(blob, self.pool.limits().max_bytes).await?)
+    }
+}
+
+impl Stage for Extractor {
+    type In = AssetUploaded;
+    type Out = DocumentExtracted;
+    type Error = StageError;
+    const NAME: StageName = StageName::Extractor;
+
+    async fn handle(&self, ctx: &Context, input: AssetUploaded) -> Result<Vec<DocumentExtracted>, StageError> {
+        if let Some(said) = input.org.as_ref().filter(|said| **said != ctx.org) {
+            return Err(StageError::ForeignOrg { said: said.clone(), published: ctx.org.clone() });
+        }
+        let lineage = self.lineage(ctx, &input).await?;
+        let document = self.document(ctx, input.content).await?;
+        Ok(vec![extracted(lineage, document)])
+    }
+}
+
+fn extracted(lineage: Lineage, document: Document) -> DocumentExtracted {
+    let warnings = warnings(&document);
+    let title = lineage.title.clone().or(document.title);
+    DocumentExtracted {
+        lineage: Lineage { title, ..lineage },
+        format: document.format.name().to_owned(),
+        language: document.language,
+        pages: document.pages.into_iter().map(page).collect(),
+        warnings,
+    }
+}
+
+fn page(page: Page) -> events::Page {
+    events::Page { number: page.number, text: page.text, needs_ocr: page.needs_ocr }
+}
+
+/// The document's warnings, and one for all pages that need OCR.
+fn warnings(document: &Document) -> Vec<events::Warning> {
+    let unread: Vec<u32> = document.pages.iter().filter(|page| page.needs_ocr).map(|page| page.number).collect();
+    let ocr = (!unread.is_empty()).then(|| events::Warning {
+        code: "needs_ocr".to_owned(),
+        message: "these pages have no text layer, or one whose characters mean nothing".to_owned(),
+        pages: unread,
+    });
+    ocr.into_iter().chain(document.warnings.iter().map(warning)).collect()
+}
+
+fn warning(warning: &Warning) -> events::Warning {
+    let (code, message, pages) = match warning {
+        Warning::InvalidBytes { encoding } => {
+            ("invalid_encoding", format!("some bytes mean nothing in {encoding}; they stand as U+FFFD"), vec![])
+        }
+        Warning::PageUnreadable { number } => {
+            ("page_unreadable", "this page cannot be loaded".to_owned(), vec![*number])
+        }
+        Warning::Truncated => ("truncated", "the end of the file is missing".to_owned(), vec![]),
+    };
+    events::Warning { code: code.to_owned(), message, pages }
+}

@@ -1,0 +1,89 @@
+//! A parser that obeys: the text of a document says how to misbehave.
+
+use std::net::TcpStream;
+
+use heimdex_extractor::{Document, Failure, Format, Limits, Parser};
+
+pub struct Misbehaving;
+
+impl Parser for Misbehaving {
+    fn parse(&self, format: Format, bytes: &[u8], _: &Limits) -> Result<Document, Failure> {
+        let command = std::str::from_utf8(bytes).unwrap();
+        let answer = match command {
+            "spin" => spin(),
+            "wait" => wait(),
+            "eat" => eat(),
+            "demand" => demand(),
+            "abort" => std::process::abort(),
+            "exit" => std::process::exit(7),
+            "panic" => panic!("the parser hit a bug"),
+            "overflow" => overflow(&[0; 64]).to_string(),
+            "segfault" => segfault(),
+            "print" => print(),
+            "flood" => "x".repeat(32 << 20),
+            "reach" => reach(),
+            "pid" => std::process::id().to_string(),
+            other => other.to_owned(),
+        };
+        Ok(Document::single(format, answer))
+    }
+}
+
+fn spin() -> String {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Uses no CPU time: only the parent's clock can end it.
+fn wait() -> String {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Takes memory bit by bit, and uses it.
+fn eat() -> String {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1_u8; 1 << 20]);
+        std::hint::black_box(&eaten);
+    }
+}
+
+/// Asks for far too much at once.
+fn demand() -> String {
+    String::from_utf8(vec![b'x'; 1 << 40]).unwrap()
+}
+
+#[allow(unconditional_recursion, reason = "that is the misbehaviour")]
+fn overflow(frame: &[u8; 64]) -> usize {
+    let mut next = *frame;
+    next[0] = next[0].wrapping_add(1);
+    overflow(std::hint::black_box(&next)) + usize::from(next[0])
+}
+
+#[expect(unsafe_code, reason = "that is the misbehaviour")]
+fn segfault() -> String {
+    // SAFETY: none; the process is to die of it.
+    unsafe { std::ptr::write_volatile(std::ptr::without_provenance_mut::<u8>(8), 1) };
+    String::new()
+}
+
+/// A library that prints must not garble the answers.
+fn print() -> String {
+    print!("O\u{1}\0\0\0noise on standard output");
+    "printed".to_owned()
+}
+
+/// Everything a child has no business with; says what worked.
+fn reach() -> String {
+    let attempts = [
+        ("connect", TcpStream::connect("127.0.0.1:9").err().map(|error| error.kind())),
+        ("read", std::fs::read("/etc/hostname").err().map(|error| error.kind())),
+        ("write", std::fs::write("/tmp/heimdex-extractor-escape", "x").err().map(|error| error.kind())),
+        ("run", std::process::Command::new("/bin/true").status().err().map(|error| error.kind())),
+    ];
+    let secrets = std::env::vars().count();
+    format!("{attempts:?}, {secrets} variables")
+}
