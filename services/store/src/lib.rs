@@ -1,1 +1,22 @@
 //! Qdrant's engine behind Qdrant's own gRPC API, with its own redo log.
+//!
+//! [`serve`] runs the store on a socket. An answered write is durable: it was appended to the collection's redo log and
+//! synced before it was applied. One thread per collection writes, a bounded pool reads, and optimization runs beside
+//! both. What a caller asks for and this store does not have is answered UNIMPLEMENTED with its name.
+
+mod collection;
+mod config;
+mod convert;
+mod durable;
+mod error;
+mod redo;
+mod registry;
+mod search_pool;
+mod server;
+mod service;
+mod store;
+
+pub use config::{Config, ConfigError};
+pub use error::Error;
+pub use redo::RedoError;
+pub use server::serve;
