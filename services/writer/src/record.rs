@@ -38,15 +38,14 @@ where
     T: Serialize + DeserializeOwned,
 {
     for _ in 0..ATTEMPTS {
-        let written = match read::<T>(ledger, key).await? {
-            None => ledger.create(key, json(key, &ours)?).await?.map(|_| None),
-            Some((revision, found)) => match better(&found, &ours) {
-                None => return Ok(found),
-                Some(next) => ledger.compare_and_set(key, revision, json(key, &next)?).await?.map(|_| Some(next)),
-            },
-        };
-        if let Some(written) = written {
-            return Ok(written.unwrap_or(ours));
+        // Most keys are new: this is one round trip for them.
+        if ledger.create(key, json(key, &ours)?).await?.is_some() {
+            return Ok(ours);
+        }
+        let Some((revision, found)) = read::<T>(ledger, key).await? else { continue };
+        let Some(next) = better(&found, &ours) else { return Ok(found) };
+        if ledger.compare_and_set(key, revision, json(key, &next)?).await?.is_some() {
+            return Ok(next);
         }
     }
     Err(WriterError::Contended { key: key.to_owned(), attempts: ATTEMPTS })

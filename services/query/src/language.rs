@@ -1,0 +1,91 @@
+//! What a model can read. A model that was not trained on a language still gives vectors for it, and their neighbours are
+//! close to random; the lexical leg must not pay for that.
+
+use heimdex_index::Candidate;
+use whatlang::Lang;
+
+/// The languages of a model, and how much its word counts beyond them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fluency {
+    /// ISO 639-1; empty when the model does not say, which means every language.
+    languages: Vec<String>,
+    foreign_weight: f64,
+}
+
+impl Fluency {
+    #[must_use]
+    pub fn new(languages: &[String], foreign_weight: f64) -> Self {
+        Self { languages: languages.to_vec(), foreign_weight }
+    }
+
+    /// The weight of a dense result for `query`: full when the model reads both the query and the chunk.
+    #[must_use]
+    pub fn weight(&self, query_is_foreign: bool, candidate: &Candidate) -> f64 {
+        let chunk_is_foreign = candidate.language.as_deref().is_some_and(|language| !self.reads(language));
+        if query_is_foreign || chunk_is_foreign { self.foreign_weight } else { 1.0 }
+    }
+
+    /// Whether `query` is surely not in a language of the model: by its script (none of the model's languages uses it),
+    /// or by its words when there are enough of them to tell.
+    #[must_use]
+    pub fn is_foreign(&self, query: &str) -> bool {
+        let Some(info) = whatlang::detect(query) else { return false };
+        let by_script = !info.script().langs().iter().any(|lang| self.reads_lang(*lang));
+        by_script || (info.is_reliable() && !self.reads_lang(info.lang()))
+    }
+
+    fn reads(&self, language: &str) -> bool {
+        self.languages.is_empty() || self.languages.iter().any(|known| known == language)
+    }
+
+    fn reads_lang(&self, lang: Lang) -> bool {
+        self.languages.is_empty() || iso_639_1(lang).is_some_and(|code| self.reads(code))
+    }
+}
+
+/// whatlang names languages by ISO 639-3; models and documents by 639-1.
+fn iso_639_1(lang: Lang) -> Option<&'static str> {
+    let codes = [
+        (Lang::Afr, "af"), (Lang::Ara, "ar"), (Lang::Bel, "be"), (Lang::Ben, "bn"), (Lang::Bul, "bg"),
+        (Lang::Cat, "ca"), (Lang::Ces, "cs"), (Lang::Cmn, "zh"), (Lang::Dan, "da"), (Lang::Deu, "de"),
+        (Lang::Ell, "el"), (Lang::Eng, "en"), (Lang::Est, "et"), (Lang::Fin, "fi"), (Lang::Fra, "fr"),
+        (Lang::Guj, "gu"), (Lang::Heb, "he"), (Lang::Hin, "hi"), (Lang::Hrv, "hr"), (Lang::Hun, "hu"),
+        (Lang::Hye, "hy"), (Lang::Ind, "id"), (Lang::Ita, "it"), (Lang::Jpn, "ja"), (Lang::Kan, "kn"),
+        (Lang::Kat, "ka"), (Lang::Khm, "km"), (Lang::Kor, "ko"), (Lang::Lat, "la"), (Lang::Lav, "lv"),
+        (Lang::Lit, "lt"), (Lang::Mal, "ml"), (Lang::Mar, "mr"), (Lang::Mkd, "mk"), (Lang::Mya, "my"),
+        (Lang::Nld, "nl"), (Lang::Nob, "no"), (Lang::Pan, "pa"), (Lang::Pes, "fa"), (Lang::Pol, "pl"),
+        (Lang::Por, "pt"), (Lang::Ron, "ro"), (Lang::Rus, "ru"), (Lang::Sin, "si"), (Lang::Slk, "sk"),
+        (Lang::Slv, "sl"), (Lang::Spa, "es"), (Lang::Srp, "sr"), (Lang::Swe, "sv"), (Lang::Tam, "ta"),
+        (Lang::Tel, "te"), (Lang::Tgl, "tl"), (Lang::Tha, "th"), (Lang::Tuk, "tk"), (Lang::Tur, "tr"),
+        (Lang::Ukr, "uk"), (Lang::Urd, "ur"), (Lang::Uzb, "uz"), (Lang::Vie, "vi"), (Lang::Zul, "zu"),
+    ];
+    codes.iter().find(|(known, _)| *known == lang).map(|(_, code)| *code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn english() -> Fluency {
+        Fluency::new(&["en".to_owned()], 0.05)
+    }
+
+    #[test]
+    fn a_script_the_model_cannot_read_is_foreign_even_in_one_word() {
+        assert!(english().is_foreign("東大寺はどこですか") && english().is_foreign("检索") && english().is_foreign("поиск"));
+    }
+
+    #[test]
+    fn short_queries_in_a_script_it_reads_are_given_the_benefit_of_the_doubt() {
+        for query in ["travel policy", "GPU", "3.14", "what is the capital of France"] {
+            assert!(!english().is_foreign(query), "{query}");
+        }
+        let german = "Welche Unterlagen müssen die Beschäftigten für die Abrechnung ihrer Reisekosten einreichen?";
+        assert!(english().is_foreign(german));
+    }
+
+    #[test]
+    fn a_model_that_names_no_languages_reads_all() {
+        assert!(!Fluency::new(&[], 0.05).is_foreign("東大寺はどこですか"));
+    }
+}
