@@ -149,15 +149,15 @@ fn wide_without_mark(bytes: &[u8]) -> Option<Bom> {
     if quarter == 0 || zeros.iter().sum::<usize>() == 0 {
         return None;
     }
-    let full = |lane: usize| zeros.get(lane).is_some_and(|count| *count == quarter);
-    let none = |lane: usize| zeros.get(lane).is_some_and(|count| *count == 0);
-    // An eighth of the units: Western text has nearly all, CJK text its line ends and digits.
-    let some = |a: usize, b: usize| zeros.get(a).zip(zeros.get(b)).is_some_and(|(a, b)| (a + b) * 8 >= quarter * 2);
+    let [a, b, c, d] = zeros;
+    // An eighth of the units: Western text has nearly all, CJK text its line ends and digits. The other half may have
+    // a few, from characters such as U+3000.
+    let half = |high: usize, low: usize| high * 8 >= quarter * 2 && high > low * 4;
     let guess = match () {
-        () if full(3) && !full(0) && !none(2) => Some(Bom::Utf32Le),
-        () if full(0) && !full(3) && !none(1) => Some(Bom::Utf32Be),
-        () if none(0) && none(2) && some(1, 3) => Some(Bom::Utf16Le),
-        () if none(1) && none(3) && some(0, 2) => Some(Bom::Utf16Be),
+        () if d == quarter && a < quarter && c > 0 => Some(Bom::Utf32Le),
+        () if a == quarter && d < quarter && b > 0 => Some(Bom::Utf32Be),
+        () if half(b + d, a + c) => Some(Bom::Utf16Le),
+        () if half(a + c, b + d) => Some(Bom::Utf16Be),
         () => None,
     };
     guess.filter(|wide| reads_as_text(sample, wide.scheme()))
@@ -233,9 +233,10 @@ mod tests {
 
     #[test]
     fn wide_text_without_a_mark() {
-        let text = "Plain words, 12 numbers, and a line end.\n";
-        assert_eq!(decode(&utf16le(text), None).text, text);
-        assert!(!is_binary(&utf16le(text)));
+        for text in ["Plain words, 12 numbers, and a line end.\n", "全角　空白と 1234 の数字。\r\n\r\n"] {
+            assert_eq!(decode(&utf16le(text), None).text, text);
+            assert!(!is_binary(&utf16le(text)));
+        }
     }
 
     #[test]

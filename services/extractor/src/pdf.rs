@@ -1,7 +1,8 @@
 //! PDF through PDFium, which is not thread-safe: one [`Pdf`] per process, used from one thread.
 //!
-//! [`layout`] makes lines of what PDFium returns; [`quality`] tells text from glyph garbage.
+//! [`layout`] makes lines of what PDFium returns; [`annotations`] adds what was filled in; [`quality`] tells text from glyph garbage.
 
+mod annotations;
 mod layout;
 mod quality;
 
@@ -82,9 +83,19 @@ fn read_pages(pdf: &PdfDocument<'_>, limits: &Limits) -> Result<Document, Failur
 fn read_page(pdf: &PdfDocument<'_>, index: PdfPageIndex, number: u32) -> Option<Page> {
     let page = pdf.pages().get(index).ok()?;
     let raw = page.text().ok()?.inside_rect(everywhere());
-    let text = tidy(&layout::lines(&raw));
-    let needs_ocr = if text.is_empty() { !page.objects().is_empty() } else { quality::is_garbage(&raw) };
+    let filled_in = annotations::text(&page);
+    let text = tidy(&[layout::lines(&raw), filled_in].join("\n\n"));
+    let needs_ocr = if text.is_empty() { shows_something(&page) } else { quality::is_garbage(&raw) };
     Some(Page { number, text, needs_ocr })
+}
+
+/// Rules and boxes are no text; a page with more drawn shapes than these may show letters as outlines.
+const DRAWN_SHAPES: usize = 16;
+
+fn shows_something(page: &PdfPage<'_>) -> bool {
+    let objects = page.objects();
+    let picture = objects.iter().any(|object| object.object_type() != PdfPageObjectType::Path);
+    picture || objects.len() > DRAWN_SHAPES
 }
 
 /// Pages may be rotated and their boxes start anywhere: asking for one box's text loses the rest.

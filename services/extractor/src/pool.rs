@@ -44,7 +44,7 @@ pub enum ExtractError {
     /// No child can be started: PDFium is missing, the process limit is reached.
     #[error("no extraction child can be started: {0}")]
     Start(String),
-    /// A child was lost for a reason that lies outside the document.
+    /// Two children in a row were lost for a reason that lies outside the document.
     #[error("the extraction child was lost: {0}")]
     Child(String),
 }
@@ -98,10 +98,20 @@ impl Pool {
     /// # Errors
     /// As [`Pool::extract`].
     pub async fn extract_as(&self, format: Format, bytes: &[u8]) -> Result<Document, ExtractError> {
-        let limits = self.limits();
         self.check_size(bytes)?;
+        match self.extract_once(format, bytes).await {
+            // Killed from outside, perhaps while it was idle: the document deserves another child at once.
+            Err(ExtractError::Child(reason)) => {
+                tracing::warn!(reason, "an extraction child was lost, its document gets another");
+                self.extract_once(format, bytes).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn extract_once(&self, format: Format, bytes: &[u8]) -> Result<Document, ExtractError> {
         let (permit, mut worker) = self.worker().await?;
-        let outcome = worker.parse(format, bytes, limits).await;
+        let outcome = worker.parse(format, bytes, self.limits()).await;
         let panicked = matches!(outcome, Ok(Err(Failure::Crashed { .. })));
         self.give_back(permit, worker, panicked || outcome.is_err());
         Ok(outcome??)

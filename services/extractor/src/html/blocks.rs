@@ -70,7 +70,15 @@ fn walk(root: NodeRef<'_, Node>, read: fn(NodeRef<'_, Node>, &Element) -> bool, 
             Edge::Open(_) if skipped.is_some() => {}
             Edge::Open(node) => match node.value() {
                 Node::Element(element) if !read(node, element) => skipped = Some(node.id()),
-                Node::Element(element) => writer.open(element.name()),
+                Node::Element(element) => {
+                    writer.open(element.name());
+                    // What the page says in place of a picture.
+                    element
+                        .attr("alt")
+                        .filter(|_| element.name() == "img")
+                        .into_iter()
+                        .for_each(|alt| writer.write(alt));
+                }
                 Node::Text(text) => writer.write(text),
                 _ => {}
             },

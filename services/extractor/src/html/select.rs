@@ -12,7 +12,8 @@ const NEVER: &[&str] = &[
     "template",
     "head",
     "svg",
-    "math-annotation",
+    "annotation",
+    "annotation-xml",
     "iframe",
     "object",
     "embed",
@@ -97,10 +98,10 @@ fn is_page_header(node: NodeRef<'_, Node>, element: &Element) -> bool {
     let sections = ["article", "section", "main", "blockquote", "td"];
     matches!(element.name(), "header" | "footer")
         && !node.ancestors().filter_map(ElementRef::wrap).any(|above| sections.contains(&above.value().name()))
-        && !holds_only_title(node)
+        && !holds_title(node)
 }
 
 /// A header that holds the page's `h1` carries its title, which belongs to the text.
-fn holds_only_title(node: NodeRef<'_, Node>) -> bool {
+fn holds_title(node: NodeRef<'_, Node>) -> bool {
     node.descendants().filter_map(ElementRef::wrap).any(|inner| inner.value().name() == "h1")
 }

@@ -82,6 +82,11 @@ fn unclosed_tags_that_do_not_nest_are_fine() {
 }
 
 #[test]
+fn pictures_are_read_by_their_alternative_text() {
+    assert_eq!(text("<p>See <img alt='the  pump' src=x>and<img alt=''>go"), "See the pump and go");
+}
+
+#[test]
 fn nothing_to_read_is_empty() {
     for markup in ["<html><body></body></html>", "<script>alert(1)</script>", "<img src=x>"] {
         assert_eq!(parse(markup.as_bytes(), &Limits::default()).unwrap_err(), Failure::Empty);

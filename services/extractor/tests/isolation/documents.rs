@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("pdf_text_comes_by_page_with_its_title_and_language", good_pdf),
         trial("pages_without_readable_text_need_ocr", honest_pages),
+        trial("filled_in_fields_and_text_boxes_are_read", filled_in),
         trial("bad_documents_end_with_their_code", typed_failures),
         trial("page_and_text_limits_hold", page_limits),
         trial("html_and_text_go_the_same_way", html_and_text),
@@ -54,14 +55,33 @@ async fn good_pdf() {
     assert_eq!(blank.unwrap_err(), Failure::Empty.into());
 }
 
+/// A page's content that shows one grey pixel, large.
+const PICTURE: &str = "q 500 0 0 500 40 40 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q";
+
 async fn honest_pages() {
     let pool = real(Limits::default()).await;
-    let drawn = "10 10 100 100 re f";
+    let ruled = "10 10 100 100 re f";
     let garbage = lines(&["(cid:31)\\(cid:32\\)\\(cid:33\\)"]).replace("((cid:31)", "(\\(cid:31\\)");
-    let document = parse(&pool, &pdf(&[&lines(&["Readable."]), drawn, "", &garbage])).await;
+    let document = parse(&pool, &pdf(&[&lines(&["Readable."]), PICTURE, ruled, "", &garbage])).await;
     let needs: Vec<bool> = document.pages.iter().map(|page| page.needs_ocr).collect();
-    assert_eq!(needs, [false, true, false, true], "{document:?}");
+    assert_eq!(needs, [false, true, false, false, true], "{document:?}");
     assert_eq!(document.status(), Status::Degraded);
+}
+
+async fn filled_in() {
+    let pool = real(Limits::default()).await;
+    let field = "/Type/Annot/Subtype/Widget/FT/Tx/Rect[10 10 90 30]";
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R 5 0 R]>>>>".to_owned(),
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>".to_owned(),
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Annots[4 0 R 5 0 R 6 0 R]>>".to_owned(),
+        format!("<<{field}/T(name)/V(Ada Lovelace)>>"),
+        format!("<<{field}/T(secret)/V(hunter2)/Ff 8192>>"),
+        "<</Type/Annot/Subtype/FreeText/Rect[10 40 90 60]/Contents(Seen by the office)/DA(/F 9 Tf)>>".to_owned(),
+    ];
+    let document = parse(&pool, &assemble(&objects, "/Root 1 0 R")).await;
+    assert_eq!(texts(&document), ["Ada Lovelace\n\nSeen by the office"]);
+    assert_eq!(document.status(), Status::Ok);
 }
 
 async fn typed_failures() {
@@ -160,7 +180,7 @@ async fn run(content: Content) -> Result<Vec<DocumentExtracted>, heimdex_extract
 }
 
 async fn stage() {
-    let content = Content::Bytes(pdf(&[&lines(&["Readable."]), "10 10 100 100 re f"]));
+    let content = Content::Bytes(pdf(&[&lines(&["Readable."]), PICTURE]));
     let documents = run(content).await.unwrap();
     let [document] = documents.as_slice() else { panic!("{documents:?}") };
     assert_eq!((document.lineage.org.as_str(), document.format.as_str()), ("acme", "pdf"));

@@ -128,13 +128,12 @@ async fn recycling() {
 }
 
 async fn killed_from_outside() {
-    let pool = misbehaving(1, Limits { wall_seconds: 30, ..tight() }).await;
-    let pid = code(&pool, "pid").await.parse().unwrap();
-    let waiting = pool.clone();
-    let waiting = tokio::spawn(async move { waiting.extract(b"wait").await });
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
-    let lost = waiting.await.unwrap().unwrap_err();
+    let pool = misbehaving(1, tight()).await;
+    let lost = pool.extract(b"killed").await.unwrap_err();
     assert!(matches!(lost, ExtractError::Child(_)), "{lost}");
+    let idle = code(&pool, "pid").await.parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(idle).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
     assert_eq!(code(&pool, "fine").await, "fine");
 }
 

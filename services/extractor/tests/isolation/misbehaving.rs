@@ -19,6 +19,7 @@ impl Parser for Misbehaving {
             "panic" => panic!("the parser hit a bug"),
             "overflow" => overflow(&[0; 64]).to_string(),
             "segfault" => segfault(),
+            "killed" => killed(),
             "print" => print(),
             "flood" => "x".repeat(32 << 20),
             "reach" => reach(),
@@ -67,6 +68,14 @@ fn overflow(frame: &[u8; 64]) -> usize {
 fn segfault() -> String {
     // SAFETY: none; the process is to die of it.
     unsafe { std::ptr::write_volatile(std::ptr::without_provenance_mut::<u8>(8), 1) };
+    String::new()
+}
+
+/// What the kernel does when the machine runs out of memory.
+#[expect(unsafe_code, reason = "raise has no safe form")]
+fn killed() -> String {
+    // SAFETY: raise has no preconditions.
+    unsafe { libc::raise(libc::SIGKILL) };
     String::new()
 }
 
