@@ -51,7 +51,10 @@ impl Collection {
     /// Loads or creates the collection in `dir`. Blocks for the replay of its log.
     pub fn open(dir: &Path, spec: &CollectionSpec, shared: &Shared) -> Result<Self> {
         let mut config = spec.engine.clone();
-        config.hnsw_config.max_indexing_threads = shared.config.optimizer_threads;
+        let own = config.vectors.values_mut().filter_map(|vector| vector.hnsw_config.as_mut());
+        for hnsw in own.chain([&mut config.hnsw_config]) {
+            hnsw.max_indexing_threads = shared.config.optimizer_threads;
+        }
         let config = Arc::new(config);
         let indexes = spec.indexes.iter().map(|(field, schema)| Ok((json_path(field)?, schema.clone())));
         let indexes = indexes.collect::<Result<Vec<_>>>()?;

@@ -15,7 +15,7 @@ use qdrant_edge::{
 };
 use serde_json::json;
 
-use super::size;
+use super::{on_disk, size};
 use crate::error::{Error, Result, invalid};
 
 /// Dimensions Qdrant accepts.
@@ -40,7 +40,7 @@ pub fn engine_config(request: &proto::CreateCollection, indexing_threads: usize)
         return Err(invalid(format!("sparse vector {name:?} needs a name of its own")));
     }
     Ok(EdgeConfig {
-        on_disk_payload: request.on_disk_payload.unwrap_or(true),
+        on_disk_payload: on_disk(request.payload.and_then(|p| p.memory), request.on_disk_payload)?.unwrap_or(true),
         vectors,
         sparse_vectors,
         hnsw_config,
@@ -53,7 +53,6 @@ pub fn engine_config(request: &proto::CreateCollection, indexing_threads: usize)
 fn refuse_unsupported(request: &proto::CreateCollection) -> Result<()> {
     let unsupported = [
         ("strict_mode_config", request.strict_mode_config.is_some()),
-        ("payload", request.payload.is_some()),
         ("id_tracker", request.id_tracker.is_some()),
         ("shard_number above 1", request.shard_number.unwrap_or(1) > 1),
         ("sharding_method", request.sharding_method.unwrap_or(0) != 0),
@@ -84,7 +83,7 @@ fn sparse_messages(
 }
 
 fn dense(params: &proto::VectorParams, hnsw_config: HnswIndexConfig) -> Result<EdgeVectorParams> {
-    refuse(&[("multivector_config", params.multivector_config.is_some()), ("memory", params.memory.is_some())])?;
+    refuse(&[("multivector_config", params.multivector_config.is_some())])?;
     if !DIMENSIONS.contains(&params.size) {
         return Err(invalid(format!("a vector of {} dimensions is outside 1 to 65536", params.size)));
     }
@@ -92,7 +91,7 @@ fn dense(params: &proto::VectorParams, hnsw_config: HnswIndexConfig) -> Result<E
     Ok(EdgeVectorParams {
         size: size(params.size),
         distance: distance(params.distance())?,
-        on_disk: params.on_disk,
+        on_disk: on_disk(params.memory, params.on_disk)?,
         multivector_config: None,
         datatype: params.datatype.map(datatype).transpose()?.flatten(),
         quantization_config: quantization(params.quantization_config.as_ref())?,
@@ -123,14 +122,13 @@ fn datatype(datatype: i32) -> Result<Option<VectorStorageDatatype>> {
 
 fn sparse(params: &proto::SparseVectorParams) -> Result<EdgeSparseVectorParams> {
     let index = params.index.unwrap_or_default();
-    refuse(&[("memory", index.memory.is_some())])?;
     let modifier = match params.modifier() {
         proto::Modifier::Idf => Some(Modifier::Idf),
         proto::Modifier::None => None,
     };
     Ok(EdgeSparseVectorParams {
         full_scan_threshold: index.full_scan_threshold.map(size),
-        on_disk: index.on_disk,
+        on_disk: on_disk(index.memory, index.on_disk)?,
         modifier,
         datatype: index.datatype.map(datatype).transpose()?.flatten(),
     })
@@ -138,7 +136,6 @@ fn sparse(params: &proto::SparseVectorParams) -> Result<EdgeSparseVectorParams> 
 
 fn hnsw(diff: Option<&proto::HnswConfigDiff>, base: HnswIndexConfig) -> Result<HnswIndexConfig> {
     let Some(diff) = diff else { return Ok(base) };
-    refuse(&[("hnsw memory", diff.memory.is_some())])?;
     if diff.ef_construct.is_some_and(|ef| ef < 4) {
         return Err(invalid("hnsw_config.ef_construct must be at least 4"));
     }
@@ -150,7 +147,7 @@ fn hnsw(diff: Option<&proto::HnswConfigDiff>, base: HnswIndexConfig) -> Result<H
         ef_construct: diff.ef_construct.map_or(base.ef_construct, size),
         full_scan_threshold: diff.full_scan_threshold.map_or(base.full_scan_threshold, size),
         max_indexing_threads: threads,
-        on_disk: diff.on_disk.or(base.on_disk),
+        on_disk: on_disk(diff.memory, diff.on_disk)?.or(base.on_disk),
         payload_m: diff.payload_m.map(size).or(base.payload_m),
         inline_storage: diff.inline_storage.or(base.inline_storage),
     })
@@ -164,12 +161,12 @@ fn quantization(config: Option<&proto::QuantizationConfig>) -> Result<Option<Qua
         Some(Quantization::Binary(_)) => return Err(Error::Unimplemented("binary quantization".into())),
         Some(Quantization::Turboquant(_)) => return Err(Error::Unimplemented("turbo quantization".into())),
     };
-    refuse(&[("quantization memory", scalar.memory.is_some())])?;
     if scalar.quantile.is_some_and(|quantile| !(0.5..=1.0).contains(&quantile)) {
         return Err(invalid("the quantile of scalar quantization is between 0.5 and 1"));
     }
+    let in_memory = on_disk(scalar.memory, scalar.always_ram.map(|always| !always))?.map(|on_disk| !on_disk);
     // The engine's own name for this variant is not public; its JSON is.
-    let scalar = json!({"scalar": {"type": "int8", "quantile": scalar.quantile, "always_ram": scalar.always_ram}});
+    let scalar = json!({"scalar": {"type": "int8", "quantile": scalar.quantile, "always_ram": in_memory}});
     serde_json::from_value(scalar).map(Some).map_err(|e| invalid(format!("quantization: {e}")))
 }
 

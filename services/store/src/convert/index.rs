@@ -9,6 +9,7 @@ use qdrant_client::qdrant::payload_index_params::IndexParams;
 use qdrant_edge::{PayloadFieldSchema, PayloadIndexInfo, PayloadSchemaParams, PayloadSchemaType};
 use serde_json::json;
 
+use super::on_disk;
 use crate::error::{Error, Result, invalid};
 
 /// The schema a create-field-index request asks for.
@@ -36,32 +37,32 @@ fn unsupported(kind: &str) -> Error {
 fn with_params(params: &IndexParams) -> Result<PayloadFieldSchema> {
     let (json, extras) = match params {
         IndexParams::KeywordIndexParams(p) => (
-            json!({"type": "keyword", "is_tenant": p.is_tenant, "on_disk": p.on_disk, "enable_hnsw": p.enable_hnsw}),
-            p.prefix.is_some() || p.memory.is_some() || p.nested.is_some(),
+            json!({"type": "keyword", "is_tenant": p.is_tenant, "on_disk": on_disk(p.memory, p.on_disk)?, "enable_hnsw": p.enable_hnsw}),
+            p.prefix.is_some() || p.nested.is_some(),
         ),
         IndexParams::IntegerIndexParams(p) => (
             json!({"type": "integer", "lookup": p.lookup, "range": p.range, "is_principal": p.is_principal,
-                   "on_disk": p.on_disk, "enable_hnsw": p.enable_hnsw}),
-            p.memory.is_some() || p.nested.is_some(),
+                   "on_disk": on_disk(p.memory, p.on_disk)?, "enable_hnsw": p.enable_hnsw}),
+            p.nested.is_some(),
         ),
         IndexParams::FloatIndexParams(p) => (
-            json!({"type": "float", "is_principal": p.is_principal, "on_disk": p.on_disk, "enable_hnsw": p.enable_hnsw}),
-            p.memory.is_some() || p.nested.is_some(),
+            json!({"type": "float", "is_principal": p.is_principal, "on_disk": on_disk(p.memory, p.on_disk)?, "enable_hnsw": p.enable_hnsw}),
+            p.nested.is_some(),
         ),
         IndexParams::BoolIndexParams(p) => (
-            json!({"type": "bool", "on_disk": p.on_disk, "enable_hnsw": p.enable_hnsw}),
-            p.memory.is_some() || p.nested.is_some(),
+            json!({"type": "bool", "on_disk": on_disk(p.memory, p.on_disk)?, "enable_hnsw": p.enable_hnsw}),
+            p.nested.is_some(),
         ),
         IndexParams::UuidIndexParams(p) => (
-            json!({"type": "uuid", "is_tenant": p.is_tenant, "on_disk": p.on_disk, "enable_hnsw": p.enable_hnsw}),
-            p.memory.is_some() || p.nested.is_some(),
+            json!({"type": "uuid", "is_tenant": p.is_tenant, "on_disk": on_disk(p.memory, p.on_disk)?, "enable_hnsw": p.enable_hnsw}),
+            p.nested.is_some(),
         ),
         IndexParams::GeoIndexParams(_) => return Err(unsupported("geo")),
         IndexParams::TextIndexParams(_) => return Err(unsupported("text")),
         IndexParams::DatetimeIndexParams(_) => return Err(unsupported("datetime")),
     };
     if extras {
-        return Err(Error::Unimplemented("a field index with prefix, memory or nested".into()));
+        return Err(Error::Unimplemented("a field index with prefix or nested".into()));
     }
     serde_json::from_value(json).map_err(|e| invalid(format!("field index: {e}")))
 }

@@ -48,3 +48,13 @@ pub fn json_path(text: &str) -> Result<JsonPath> {
 pub fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
+
+/// Where data is kept when not in use: on disk or in memory. `memory` is the newer way to say it and wins over `flag`.
+pub fn on_disk(memory: Option<i32>, flag: Option<bool>) -> Result<Option<bool>> {
+    match memory.map(proto::Memory::try_from) {
+        None | Some(Ok(proto::Memory::Unknown)) => Ok(flag),
+        Some(Ok(proto::Memory::Cold)) => Ok(Some(true)),
+        Some(Ok(proto::Memory::Cached | proto::Memory::Pinned)) => Ok(Some(false)),
+        Some(Err(_)) => Err(invalid("a memory placement does not exist")),
+    }
+}
