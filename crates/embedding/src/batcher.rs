@@ -76,7 +76,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_tokens: 4096, queue_tokens: 65_536, starvation_batches: 16, padding_percent: 12 }
+        Self { batch_tokens: 2048, queue_tokens: 65_536, starvation_batches: 16, padding_percent: 12 }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     model::{Model, Numerics, Space},
     provider::{Libraries, Precision, Provider, has_bf16, unavailable},
-    reference::Reference,
+    reference::{Reference, ReferenceVector},
     runtime::{OrtEncoder, Plan, loaded_library},
     tokenizer::Tokenizer,
 };
@@ -111,7 +111,7 @@ impl Embedder {
                 Err(error) => results.push(Some(Err(error))),
             }
             // Tokenizing a long list must not keep other tasks of this thread waiting.
-            tokio::task::consume_budget().await;
+            tokio::task::yield_now().await;
         }
         let mut vectors = self.inner.batcher.embed(rows, lane).await.into_iter();
         results
@@ -144,6 +144,35 @@ impl Embedder {
             "" => self.inner.tokenizer.encode(text),
             prefix => self.inner.tokenizer.encode(&format!("{prefix}{text}")),
         }
+    }
+
+    /// Records reference vectors for a model that has none, so that faster arithmetic can be held against them later.
+    ///
+    /// # Errors
+    /// [`Error::Model`] unless the arithmetic is 32-bit and there is no reference yet; [`Error::Io`].
+    pub async fn record_reference(&self) -> Result<(), Error> {
+        let model = &self.inner.model;
+        if self.inner.numerics.precision != Precision::Fp32.name() || self.inner.cosine.is_some() {
+            let reason = "reference vectors are recorded once, in 32-bit arithmetic";
+            return Err(Error::model(model.dir())(reason));
+        }
+        let (mut texts, mut rows) = (Vec::new(), Vec::new());
+        for text in Reference::texts() {
+            if let Ok(row) = self.encode(&text, Kind::Document) {
+                texts.push(text);
+                rows.push(row);
+            }
+        }
+        let vectors = self.inner.batcher.embed(rows.clone(), Lane::Interactive).await;
+        let mut recorded = Vec::with_capacity(texts.len());
+        for ((text, token_ids), vector) in texts.into_iter().zip(rows).zip(vectors) {
+            recorded.push(ReferenceVector { text, token_ids, embedding: vector? });
+        }
+        model.write_reference(&Reference {
+            model: model.name().to_owned(),
+            weights_sha256: model.manifest().revision.clone(),
+            vectors: recorded,
+        })
     }
 
     /// The model.

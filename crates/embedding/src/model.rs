@@ -136,6 +136,15 @@ impl Model {
         Tokenizer::from_file(self.dir.join(TOKENIZER), self.manifest.max_tokens)
     }
 
+    /// Writes reference vectors beside the model, by one rename.
+    pub(crate) fn write_reference(&self, reference: &Reference) -> Result<(), Error> {
+        let path = self.dir.join(REFERENCE);
+        let partial = path.with_extension("partial");
+        let text = serde_json::to_string(reference).map_err(Error::model(&path))?;
+        fs::write(&partial, text).map_err(Error::io(&partial))?;
+        fs::rename(&partial, &path).map_err(Error::io(&path))
+    }
+
     /// Its reference vectors, if some are known.
     ///
     /// # Errors

@@ -43,6 +43,14 @@ impl Reference {
         (reference.weights_sha256 == weights_sha256).then_some(ALL_MINILM_L6_V2)
     }
 
+    /// The texts of the built-in reference, which suit any model.
+    #[must_use]
+    pub fn texts() -> Vec<String> {
+        let built_in = Self::parse(ALL_MINILM_L6_V2).ok();
+        let vectors = built_in.map(|reference| reference.vectors);
+        vectors.into_iter().flatten().map(|v| v.text).collect()
+    }
+
     /// The lowest cosine between the stored vectors and `vectors`, which come in the same order; −1 if any is missing
     /// or not finite.
     #[must_use]
