@@ -93,9 +93,11 @@ impl From<Status> for IndexError {
     fn from(status: Status) -> Self {
         let code = format!("{:?}", status.code());
         match status.code() {
-            Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::AlreadyExists | Code::DataLoss => {
-                rejected(&code, status.message().to_owned())
-            }
+            Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::FailedPrecondition
+            | Code::AlreadyExists
+            | Code::DataLoss => rejected(&code, status.message().to_owned()),
             // The client reports a refused connection as Internal; wrong credentials and missing calls are the
             // operator's to mend, and a document must not be given up for them.
             Code::Ok
@@ -128,7 +130,9 @@ mod tests {
 
     #[test]
     fn what_the_request_is_not_to_blame_for_is_transient() {
-        for status in [Status::unavailable(""), Status::internal(""), Status::unauthenticated(""), Status::not_found("")] {
+        for status in
+            [Status::unavailable(""), Status::internal(""), Status::unauthenticated(""), Status::not_found("")]
+        {
             assert!(IndexError::from(status).is_transient());
         }
         for status in [Status::invalid_argument(""), Status::out_of_range(""), Status::failed_precondition("")] {

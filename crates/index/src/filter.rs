@@ -25,7 +25,10 @@ pub(crate) fn of_org(org: &Org, conditions: impl IntoIterator<Item = Condition>)
 pub(crate) fn searchable(org: &Org, narrow: &Narrow) -> Filter {
     let assets = any(field::ASSET, narrow.asset_ids.iter().map(|asset| asset.as_str().to_owned()).collect());
     let languages = any(field::LANGUAGE, narrow.languages.clone());
-    of_org(org, std::iter::once(in_states(&[State::Live])).chain(assets).chain(languages).chain(on_pages(&narrow.pages)))
+    of_org(
+        org,
+        std::iter::once(in_states(&[State::Live])).chain(assets).chain(languages).chain(on_pages(&narrow.pages)),
+    )
 }
 
 fn any(field: &str, values: Vec<String>) -> Option<Condition> {

@@ -4,6 +4,7 @@
 //! only through [`OrgScoped`], which puts the organization into every filter and every point; there is no other way in.
 //! Fusion, ranking and the decision which upload is current live elsewhere.
 
+mod audit;
 mod client;
 mod collection;
 mod error;
@@ -14,6 +15,7 @@ mod schema;
 mod scoped;
 mod search;
 
+pub use audit::StoredPoint;
 pub use client::Index;
 pub use collection::{Collection, Space};
 pub use error::{IndexError, Result};

@@ -147,10 +147,8 @@ mod tests {
     #[test]
     fn equal_orders_are_decided_by_the_upload() {
         let org = "acme".parse().unwrap();
-        let version = |id: &str, sequence| Version {
-            upload: UploadId::new(&org, "/s", id),
-            order: Order::by_uploader(sequence),
-        };
+        let version =
+            |id: &str, sequence| Version { upload: UploadId::new(&org, "/s", id), order: Order::by_uploader(sequence) };
         let (a, b) = (version("a", 1), version("b", 1));
         assert_ne!(a.cmp(&b), Ordering::Equal);
         assert!(version("a", 2) > b && version("b", 2) > a);

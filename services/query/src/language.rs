@@ -46,18 +46,66 @@ impl Fluency {
 /// whatlang names languages by ISO 639-3; models and documents by 639-1.
 fn iso_639_1(lang: Lang) -> Option<&'static str> {
     let codes = [
-        (Lang::Afr, "af"), (Lang::Ara, "ar"), (Lang::Bel, "be"), (Lang::Ben, "bn"), (Lang::Bul, "bg"),
-        (Lang::Cat, "ca"), (Lang::Ces, "cs"), (Lang::Cmn, "zh"), (Lang::Dan, "da"), (Lang::Deu, "de"),
-        (Lang::Ell, "el"), (Lang::Eng, "en"), (Lang::Est, "et"), (Lang::Fin, "fi"), (Lang::Fra, "fr"),
-        (Lang::Guj, "gu"), (Lang::Heb, "he"), (Lang::Hin, "hi"), (Lang::Hrv, "hr"), (Lang::Hun, "hu"),
-        (Lang::Hye, "hy"), (Lang::Ind, "id"), (Lang::Ita, "it"), (Lang::Jpn, "ja"), (Lang::Kan, "kn"),
-        (Lang::Kat, "ka"), (Lang::Khm, "km"), (Lang::Kor, "ko"), (Lang::Lat, "la"), (Lang::Lav, "lv"),
-        (Lang::Lit, "lt"), (Lang::Mal, "ml"), (Lang::Mar, "mr"), (Lang::Mkd, "mk"), (Lang::Mya, "my"),
-        (Lang::Nld, "nl"), (Lang::Nob, "no"), (Lang::Pan, "pa"), (Lang::Pes, "fa"), (Lang::Pol, "pl"),
-        (Lang::Por, "pt"), (Lang::Ron, "ro"), (Lang::Rus, "ru"), (Lang::Sin, "si"), (Lang::Slk, "sk"),
-        (Lang::Slv, "sl"), (Lang::Spa, "es"), (Lang::Srp, "sr"), (Lang::Swe, "sv"), (Lang::Tam, "ta"),
-        (Lang::Tel, "te"), (Lang::Tgl, "tl"), (Lang::Tha, "th"), (Lang::Tuk, "tk"), (Lang::Tur, "tr"),
-        (Lang::Ukr, "uk"), (Lang::Urd, "ur"), (Lang::Uzb, "uz"), (Lang::Vie, "vi"), (Lang::Zul, "zu"),
+        (Lang::Afr, "af"),
+        (Lang::Ara, "ar"),
+        (Lang::Bel, "be"),
+        (Lang::Ben, "bn"),
+        (Lang::Bul, "bg"),
+        (Lang::Cat, "ca"),
+        (Lang::Ces, "cs"),
+        (Lang::Cmn, "zh"),
+        (Lang::Dan, "da"),
+        (Lang::Deu, "de"),
+        (Lang::Ell, "el"),
+        (Lang::Eng, "en"),
+        (Lang::Est, "et"),
+        (Lang::Fin, "fi"),
+        (Lang::Fra, "fr"),
+        (Lang::Guj, "gu"),
+        (Lang::Heb, "he"),
+        (Lang::Hin, "hi"),
+        (Lang::Hrv, "hr"),
+        (Lang::Hun, "hu"),
+        (Lang::Hye, "hy"),
+        (Lang::Ind, "id"),
+        (Lang::Ita, "it"),
+        (Lang::Jpn, "ja"),
+        (Lang::Kan, "kn"),
+        (Lang::Kat, "ka"),
+        (Lang::Khm, "km"),
+        (Lang::Kor, "ko"),
+        (Lang::Lat, "la"),
+        (Lang::Lav, "lv"),
+        (Lang::Lit, "lt"),
+        (Lang::Mal, "ml"),
+        (Lang::Mar, "mr"),
+        (Lang::Mkd, "mk"),
+        (Lang::Mya, "my"),
+        (Lang::Nld, "nl"),
+        (Lang::Nob, "no"),
+        (Lang::Pan, "pa"),
+        (Lang::Pes, "fa"),
+        (Lang::Pol, "pl"),
+        (Lang::Por, "pt"),
+        (Lang::Ron, "ro"),
+        (Lang::Rus, "ru"),
+        (Lang::Sin, "si"),
+        (Lang::Slk, "sk"),
+        (Lang::Slv, "sl"),
+        (Lang::Spa, "es"),
+        (Lang::Srp, "sr"),
+        (Lang::Swe, "sv"),
+        (Lang::Tam, "ta"),
+        (Lang::Tel, "te"),
+        (Lang::Tgl, "tl"),
+        (Lang::Tha, "th"),
+        (Lang::Tuk, "tk"),
+        (Lang::Tur, "tr"),
+        (Lang::Ukr, "uk"),
+        (Lang::Urd, "ur"),
+        (Lang::Uzb, "uz"),
+        (Lang::Vie, "vi"),
+        (Lang::Zul, "zu"),
     ];
     codes.iter().find(|(known, _)| *known == lang).map(|(_, code)| *code)
 }
@@ -72,7 +120,9 @@ mod tests {
 
     #[test]
     fn a_script_the_model_cannot_read_is_foreign_even_in_one_word() {
-        assert!(english().is_foreign("東大寺はどこですか") && english().is_foreign("检索") && english().is_foreign("поиск"));
+        assert!(
+            english().is_foreign("東大寺はどこですか") && english().is_foreign("检索") && english().is_foreign("поиск")
+        );
     }
 
     #[test]

@@ -44,10 +44,8 @@ impl<'a> Asset<'a> {
 
     /// Makes `ours` the head unless a newer upload is; returns the head.
     pub(crate) async fn take(&self, ledger: &dyn Ledger, ours: Head) -> Result<Head, WriterError> {
-        record::settle(ledger, &self.key(), ours, |found, ours| {
-            (ours.version > found.version).then(|| ours.clone())
-        })
-        .await
+        record::settle(ledger, &self.key(), ours, |found, ours| (ours.version > found.version).then(|| ours.clone()))
+            .await
     }
 
     /// Brings the index in line with the head, whoever's it is: its points live first, then all older ones dead. The head

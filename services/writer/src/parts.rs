@@ -67,11 +67,7 @@ pub(crate) async fn record(ledger: &dyn Ledger, event: &ChunksEmbedded, part: Pa
 }
 
 /// All parts, once each of them is accounted for. `parts` is what the message at hand knows of.
-pub(crate) async fn complete(
-    ledger: &dyn Ledger,
-    lineage: &Lineage,
-    parts: u32,
-) -> Result<Option<Parts>, WriterError> {
+pub(crate) async fn complete(ledger: &dyn Ledger, lineage: &Lineage, parts: u32) -> Result<Option<Parts>, WriterError> {
     let prefix = prefix(lineage);
     if ledger.count(&prefix).await? < u64::from(parts) {
         return Ok(None);
@@ -86,7 +82,8 @@ pub(crate) async fn complete(
 
 fn number(key: &str) -> Result<u32, WriterError> {
     let last = key.rsplit('.').next().unwrap_or_default();
-    last.parse().map_err(|_| WriterError::Record { key: key.to_owned(), reason: "it ends in no part number".to_owned() })
+    last.parse()
+        .map_err(|_| WriterError::Record { key: key.to_owned(), reason: "it ends in no part number".to_owned() })
 }
 
 /// How far the account of an upload has come: a receipt from more progress replaces one from less.
