@@ -103,7 +103,7 @@ pub struct Up {
     #[arg(long, env = "HEIMDEX_DATA_DIR", default_value = "heimdex-data")]
     pub data_dir: PathBuf,
     /// Where health, readiness and metrics are served; port 0 takes a free one.
-    #[arg(long, env = "HEIMDEX_HTTP", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "HEIMDEX_HTTP_ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
     /// A NATS server to use; one is started on --nats-port when absent.
     #[arg(long, env = "HEIMDEX_NATS_URL")]

@@ -10,4 +10,5 @@ pub mod ingest;
 pub mod models;
 pub mod provision;
 pub mod search;
+pub mod store;
 pub mod up;
