@@ -50,7 +50,8 @@ pub(crate) async fn check_out(
 fn parse(envelope: &Envelope, reference: &str) -> Result<BlobRef, DecodeError> {
     let bad = |what: &str| DecodeError::Reference(format!("{what} of {reference:?}"));
     let path = reference.strip_prefix(SCHEME).ok_or_else(|| bad("the scheme"))?;
-    let name = path.strip_prefix(WORK_BUCKET).and_then(|rest| rest.strip_prefix('/')).ok_or_else(|| bad("the bucket"))?;
+    let name =
+        path.strip_prefix(WORK_BUCKET).and_then(|rest| rest.strip_prefix('/')).ok_or_else(|| bad("the bucket"))?;
     let sha256 = envelope.extension(DIGEST).ok_or_else(|| bad("no digest"))?;
     let size = envelope.extension(SIZE).and_then(|text| text.parse().ok()).ok_or_else(|| bad("no size"))?;
     Ok(BlobRef { bucket: Bucket::Work, name: name.to_owned(), sha256: sha256.to_owned(), size })

@@ -97,6 +97,10 @@ impl Bus {
         topology::ensure(&self.link).await
     }
 
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
+    }
+
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.link.options

@@ -3,6 +3,7 @@
 //! Headers that the broker itself would act on (`Nats-*`) keep their value under `Heimdex-Original-<name>`. A message
 //! too large to take our headers along is stored as a blob, and the dead letter names it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::blobs::ObjectBlobs;
 use crate::delivery::Delivery;
-use crate::error::PublishError;
+use crate::error::{BusError, PublishError};
 use crate::link::Link;
 use crate::publish::{Outgoing, Published, Publisher, header_bytes};
 use crate::topology::DEAD_LETTER_STREAM;
@@ -46,7 +47,17 @@ pub struct DeadLetter<'a> {
     pub replay: u32,
 }
 
-/// Writes dead letters.
+/// A dead letter as it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDeadLetter {
+    pub sequence: u64,
+    pub subject: String,
+    /// First value of each.
+    pub headers: BTreeMap<String, String>,
+    pub payload: bytes::Bytes,
+}
+
+/// Writes and reads dead letters.
 #[derive(Clone)]
 pub struct DeadLetters {
     link: Link,
@@ -71,6 +82,30 @@ impl DeadLetters {
         let msg_id = format!("dlq-{}-{}-{}", letter.delivery.stream(), position.epoch, position.sequence);
         let publisher = Publisher::new(self.link.clone(), Arc::clone(&self.blobs));
         publisher.send(Outgoing { subject, stream: DEAD_LETTER_STREAM, msg_id, headers, payload }).await
+    }
+
+    /// The newest dead letter, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    pub async fn newest(&self) -> Result<Option<StoredDeadLetter>, BusError> {
+        let unavailable = |reason: String| BusError::Unavailable { what: DEAD_LETTER_STREAM.to_owned(), reason };
+        let stream = self.link.jetstream.get_stream_no_info(DEAD_LETTER_STREAM).await;
+        let stream = stream.map_err(|e| unavailable(e.to_string()))?;
+        let state = stream.get_info().await.map_err(|e| unavailable(e.to_string()))?.state;
+        if state.messages == 0 {
+            return Ok(None);
+        }
+        let found = stream.get_raw_message(state.last_sequence).await.map_err(|e| unavailable(e.to_string()))?;
+        let first = |(name, values): (&async_nats::HeaderName, &Vec<async_nats::HeaderValue>)| {
+            Some((name.to_string(), values.first()?.to_string()))
+        };
+        Ok(Some(StoredDeadLetter {
+            sequence: found.sequence,
+            subject: found.subject.to_string(),
+            headers: found.headers.iter().filter_map(first).collect(),
+            payload: found.payload,
+        }))
     }
 
     async fn whole_or_blob(

@@ -176,14 +176,9 @@ impl Delivery {
 
     /// By request and with a look at the answer: the client's own `double_ack` takes an error reply for success.
     async fn settle(&self, verb: &'static str, body: String) -> Result<(), AckError> {
-        let request =
-            async_nats::Request::new().payload(body.into()).timeout(Some(self.link.options.request_timeout));
-        let failed = |reason: String| AckError {
-            verb,
-            stream: self.stream.clone(),
-            sequence: self.position.sequence,
-            reason,
-        };
+        let request = async_nats::Request::new().payload(body.into()).timeout(Some(self.link.options.request_timeout));
+        let failed =
+            |reason: String| AckError { verb, stream: self.stream.clone(), sequence: self.position.sequence, reason };
         let answer = self.link.client.send_request(self.reply.clone(), request).await;
         let answer = answer.map_err(|e| failed(e.to_string()))?;
         match answer.status {

@@ -1,7 +1,7 @@
 //! What can go wrong between a process and its broker.
 
-use heimdex_schemas::{EnvelopeError, Org};
 use heimdex_schemas::subject::SubjectError;
+use heimdex_schemas::{EnvelopeError, Org};
 use heimdex_stage::{BlobError, Class};
 
 use crate::topology::TopologyError;

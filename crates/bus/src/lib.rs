@@ -12,6 +12,7 @@ pub mod durability;
 pub mod error;
 pub mod ledger;
 mod link;
+pub mod operator;
 pub mod options;
 pub mod publish;
 pub mod pull;
@@ -21,7 +22,7 @@ pub mod topology;
 
 pub use blobs::ObjectBlobs;
 pub use connection::{Bus, QueueState};
-pub use dead_letter::{DeadLetter, DeadLetters, Verdict};
+pub use dead_letter::{DeadLetter, DeadLetters, StoredDeadLetter, Verdict};
 pub use delivery::{Delivery, Incoming, LeaseGuard};
 pub use durability::Durability;
 pub use error::{AckError, BusError, DecodeError, PublishError};

@@ -54,10 +54,7 @@ impl ApiError {
     pub const NO_MESSAGE: u64 = 10037;
 
     pub fn is_missing(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused { code: Self::STREAM_NOT_FOUND | Self::CONSUMER_NOT_FOUND | Self::NO_MESSAGE, .. }
-        )
+        matches!(self, Self::Refused { code: Self::STREAM_NOT_FOUND | Self::CONSUMER_NOT_FOUND | Self::NO_MESSAGE, .. })
     }
 
     pub fn into_bus(self, what: impl Into<String>) -> BusError {

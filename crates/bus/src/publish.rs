@@ -138,7 +138,8 @@ impl Publisher {
     }
 
     async fn send_once(&self, subject: &str, headers: &HeaderMap, payload: &Bytes) -> Result<PublishAck, ClientError> {
-        let sent = self.link.jetstream.publish_with_headers(subject.to_owned(), headers.clone(), payload.clone()).await?;
+        let sent =
+            self.link.jetstream.publish_with_headers(subject.to_owned(), headers.clone(), payload.clone()).await?;
         sent.await
     }
 

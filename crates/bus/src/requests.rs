@@ -65,7 +65,8 @@ impl Service {
     pub(crate) async fn start(link: &Link, name: &str, version: &str, description: &str) -> Result<Self, BusError> {
         let builder = link.client.service_builder().description(description);
         let service = builder.start(name, version).await;
-        let service = service.map_err(|e| BusError::Refused { what: format!("service {name}"), reason: e.to_string() })?;
+        let service =
+            service.map_err(|e| BusError::Refused { what: format!("service {name}"), reason: e.to_string() })?;
         Ok(Self { service, tasks: TaskTracker::new(), stop: CancellationToken::new() })
     }
 
@@ -157,7 +158,8 @@ fn read(request: &service::Request) -> ServiceRequest {
             headers.insert(name.to_string().to_ascii_lowercase(), value.as_str().to_owned());
         }
     }
-    let deadline = headers.get(&DEADLINE.to_ascii_lowercase()).and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    let deadline =
+        headers.get(&DEADLINE.to_ascii_lowercase()).and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
     ServiceRequest { subject: message.subject.to_string(), headers, payload: message.payload.clone(), deadline }
 }
 

@@ -280,8 +280,8 @@ fn compare(
     wanted: &impl Serialize,
     found: &Map<String, Value>,
 ) -> Result<Vec<Difference>, BusError> {
-    let wanted = serde_json::to_value(wanted)
-        .map_err(|e| BusError::Malformed { what: of.to_owned(), reason: e.to_string() })?;
+    let wanted =
+        serde_json::to_value(wanted).map_err(|e| BusError::Malformed { what: of.to_owned(), reason: e.to_string() })?;
     let differs = |setting: &&&str| meaning(wanted.get(**setting)) != meaning(found.get(**setting));
     let differences = settings.iter().filter(differs).map(|setting| Difference {
         of: of.to_owned(),

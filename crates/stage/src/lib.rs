@@ -8,6 +8,7 @@ pub mod blobs;
 pub mod conformance;
 pub mod context;
 pub mod error;
+pub mod failpoint;
 pub mod ledger;
 pub mod memory;
 

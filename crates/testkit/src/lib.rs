@@ -6,6 +6,7 @@
 pub mod child;
 mod eventually;
 pub mod harness;
+pub mod heimdex;
 pub mod nats;
 
 pub use child::Child;
