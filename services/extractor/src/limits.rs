@@ -83,7 +83,7 @@ impl Limits {
     }
 }
 
-fn positive(name: &'static str, value: String) -> Result<u64, LimitError> {
+pub(crate) fn positive(name: &'static str, value: String) -> Result<u64, LimitError> {
     match value.trim().parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(LimitError { name, value }),

@@ -9,7 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::worker::{self, Worker};
-use crate::{ChildCommand, Document, Failure, Format, Limits, format};
+use crate::{ChildCommand, Document, Failure, Format, Limits, format, limits};
+
+/// The variable that sets how many children a pool has.
+pub const PARALLELISM_VARIABLE: &str = "HEIMDEX_EXTRACT_PARALLELISM";
 
 /// What a pool is made of.
 #[derive(Debug, Clone)]
@@ -23,14 +26,18 @@ pub struct PoolConfig {
 }
 
 impl PoolConfig {
-    /// The running program as child, limits from the environment, a child per core.
+    /// The running program as child, limits from the environment, a child per core unless
+    /// [`PARALLELISM_VARIABLE`] says otherwise.
     ///
     /// # Errors
     /// A limit that cannot be used, or no path of the running program.
     pub fn from_env(pdfium: PathBuf) -> Result<Self, ExtractError> {
         let limits = Limits::from_env().map_err(|error| ExtractError::Start(error.to_string()))?;
         let command = ChildCommand::current_exe().map_err(|error| ExtractError::Start(error.to_string()))?;
-        let parallelism = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let asked = std::env::var(PARALLELISM_VARIABLE).ok().map(|value| limits::positive(PARALLELISM_VARIABLE, value));
+        let asked = asked.transpose().map_err(|error| ExtractError::Start(error.to_string()))?;
+        let parallelism = asked.map_or(cores, |children| usize::try_from(children).unwrap_or(cores));
         Ok(Self { command, pdfium, limits, parallelism })
     }
 }
