@@ -14,6 +14,7 @@ pub mod tokenizer;
 
 mod embedder;
 mod error;
+mod opening;
 mod pooling;
 mod runtime;
 

@@ -87,6 +87,7 @@ pub(crate) struct OrtEncoder {
     rounding: Rounding,
     head: Head,
     hidden: usize,
+    window: usize,
 }
 
 impl OrtEncoder {
@@ -100,6 +101,7 @@ impl OrtEncoder {
             rounding: Rounding::of(plan.provider),
             head: Head { pooling: manifest.pooling, normalize: manifest.normalize },
             hidden: manifest.dimension,
+            window: manifest.max_tokens,
         })
     }
 }
@@ -147,7 +149,8 @@ impl Encoder for OrtEncoder {
         if width == 0 {
             return Ok(rows.iter().map(|_| Vec::new()).collect());
         }
-        let width = self.rounding.apply(width);
+        // Never past the window: the position table may end there.
+        let width = self.rounding.apply(width).min(self.window.max(width));
         let (ids, mask) = padded(rows, width);
         let shape = [rows.len(), width];
         let inputs = ort::inputs![

@@ -62,9 +62,7 @@ impl Place {
     /// Marks the extracted folder complete and moves it into place in one step.
     pub fn publish(&self) -> Result<(), Error> {
         let marker = self.partial.join(MARKER);
-        File::create(&marker)
-            .and_then(|file| file.sync_all())
-            .map_err(io_error("write", &marker))?;
+        File::create(&marker).and_then(|file| file.sync_all()).map_err(io_error("write", &marker))?;
         remove_tree(&self.home)?;
         fs::rename(&self.partial, &self.home).map_err(io_error("rename to", &self.home))?;
         remove_tree(&self.downloads)
@@ -74,9 +72,7 @@ impl Place {
 /// Removes a folder and what is in it; fine if it is not there.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(io_error("remove", path)(error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
         _ => Ok(()),
     }
 }

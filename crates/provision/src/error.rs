@@ -101,17 +101,25 @@ pub enum Error {
 }
 
 /// Turns an I/O failure into [`Error::DiskFull`] or [`Error::Io`], naming what was done to which path.
-pub(crate) fn io_error(
-    action: &'static str,
-    path: impl Into<PathBuf>,
-) -> impl FnOnce(io::Error) -> Error {
+pub(crate) fn io_error(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
     let path = path.into();
     move |source| match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull { path },
-        _ => Error::Io {
-            action,
-            path,
-            source,
-        },
+        _ => Error::Io { action, path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error as IoError, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let full = io_error("write", "/cache/x")(IoError::from(ErrorKind::StorageFull));
+        assert!(matches!(&full, Error::DiskFull { path } if path.ends_with("x")), "{full:?}");
+        let denied = io_error("write", "/cache/x")(IoError::from(ErrorKind::PermissionDenied));
+        assert!(matches!(denied, Error::Io { action: "write", .. }), "{denied:?}");
     }
 }

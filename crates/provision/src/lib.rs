@@ -43,10 +43,7 @@ pub fn ensure(file: File, progress: &dyn Progress) -> Result<PathBuf, Error> {
 /// As [`ensure`].
 pub fn ensure_all(files: &[File], progress: &dyn Progress) -> Result<Vec<PathBuf>, Error> {
     let provisioner = Provisioner::from_env()?;
-    files
-        .iter()
-        .map(|file| provisioner.ensure(*file, progress))
-        .collect()
+    files.iter().map(|file| provisioner.ensure(*file, progress)).collect()
 }
 
 /// The path of `file` if it is already on this machine; never downloads.
@@ -58,11 +55,7 @@ pub fn locate(file: File) -> Option<PathBuf> {
 /// Those of `files` that [`locate`] does not find.
 #[must_use]
 pub fn missing(files: &[File]) -> Vec<File> {
-    files
-        .iter()
-        .copied()
-        .filter(|file| locate(*file).is_none())
-        .collect()
+    files.iter().copied().filter(|file| locate(*file).is_none()).collect()
 }
 
 /// The cache folder in use; Heimdex keeps its imported models there too.

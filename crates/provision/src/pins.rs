@@ -17,13 +17,8 @@ pub enum File {
 
 impl File {
     /// Every file, in the order `heimdex provision` gets them.
-    pub const ALL: [Self; 5] = [
-        Self::NatsServer,
-        Self::Pdfium,
-        Self::OnnxRuntime,
-        Self::ModelMinilm,
-        Self::OnnxRuntimeOpenvino,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::NatsServer, Self::Pdfium, Self::OnnxRuntime, Self::ModelMinilm, Self::OnnxRuntimeOpenvino];
 
     /// What people call it.
     #[must_use]
@@ -210,10 +205,7 @@ mod tests {
             let pin = file.pin();
             assert_eq!(pin.sha256.len(), 64, "{pin:?}");
             assert!(pin.sha256.bytes().all(|b| b.is_ascii_hexdigit()), "{pin:?}");
-            assert!(
-                pin.primary.is_empty() || pin.keep.contains(&pin.primary),
-                "{pin:?}"
-            );
+            assert!(pin.primary.is_empty() || pin.keep.contains(&pin.primary), "{pin:?}");
             assert!(pin.variable.starts_with("HEIMDEX_"), "{pin:?}");
         }
     }

