@@ -120,7 +120,7 @@ async fn an_alias_works_wherever_a_name_does() {
     client.delete_points(DeletePointsBuilder::new("live").points(vec![PointId::from(1)])).await.unwrap();
     assert_eq!(count(client, None).await, 9);
     client.create_collection(collection("other", 2, 1)).await.unwrap();
-    client.update_aliases(CreateAliasBuilder::new("other", "live")).await.unwrap();
+    client.create_alias(CreateAliasBuilder::new("other", "live")).await.unwrap();
     assert!(client.get_points(GetPointsBuilder::new("live", vec![2.into()])).await.unwrap().result.is_empty());
     let aliases = client.list_aliases().await.unwrap().aliases;
     assert_eq!((aliases[0].alias_name.as_str(), aliases[0].collection_name.as_str()), ("live", "other"));
@@ -261,7 +261,7 @@ async fn a_batch_takes_its_operations_in_order() {
         set("staged"),
         set("live"),
         Operation::DeletePoints(batch::DeletePoints {
-            points: Some(PointsIdsList { ids: vec![1.into()] }.into()),
+            points: Some(vec![PointId::from(1)].into()),
             ..batch::DeletePoints::default()
         }),
     ];
@@ -333,7 +333,8 @@ async fn selectors_return_what_they_name() {
     let exclude = PayloadExcludeSelector { fields: vec!["page".into()] };
     let rest = client.query(query().with_payload(exclude)).await.unwrap().result;
     assert!(!rest[0].payload.contains_key("page") && rest[0].payload.contains_key("org"));
-    let vectors = client.query(query().with_vectors(vec!["bm25"])).await.unwrap().result;
+    let vectors =
+        client.query(query().with_vectors(VectorsSelector { names: vec!["bm25".into()] })).await.unwrap().result;
     let Some(vectors_output::VectorsOptions::Vectors(named)) = vectors[0].vectors.clone().unwrap().vectors_options
     else {
         panic!()
