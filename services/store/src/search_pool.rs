@@ -38,11 +38,13 @@ impl SearchPool {
         let place = place.map_err(|_| Error::Exhausted("too many reads are waiting".into()))?;
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move || {
-            if !reply.is_closed() {
-                let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Panicked("a read")));
-                let _gone = reply.send(result);
+            if reply.is_closed() {
+                return;
             }
+            let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Panicked("a read")));
+            // Before the answer, so that whoever gets it finds the place free.
             drop(place);
+            let _gone = reply.send(result);
         });
         self.jobs.send(job).map_err(|_| Error::Stopping)?;
         answer.await.map_err(|_| Error::Stopping)?

@@ -59,8 +59,12 @@ pub fn facet(shard: &EdgeShard, request: FacetRequest) -> Result<FacetResponse> 
 }
 
 /// Runs a query, looking its vector up first when it names a point.
+///
+/// The engine finds `offset + limit` points and leaves it to its caller to skip the first.
 pub fn query(shard: &EdgeShard, query: Query) -> Result<Vec<ScoredPoint>> {
-    Ok(shard.query(resolve(shard, query)?)?)
+    let request = resolve(shard, query)?;
+    let (offset, limit) = (request.offset, request.limit);
+    Ok(shard.query(request)?.into_iter().skip(offset).take(limit).collect())
 }
 
 fn resolve(shard: &EdgeShard, mut query: Query) -> Result<QueryRequest> {
