@@ -22,7 +22,11 @@ pub(crate) struct Link {
 impl Link {
     /// One call of the JetStream API, for example `STREAM.INFO.X`, answered by the stream's leader.
     pub async fn api<T: DeserializeOwned>(&self, call: &str, body: &impl Serialize) -> Result<T, ApiError> {
-        let payload = serde_json::to_vec(body).map_err(|e| ApiError::Malformed(e.to_string()))?;
+        let mut payload = serde_json::to_vec(body).map_err(|e| ApiError::Malformed(e.to_string()))?;
+        // Calls without parameters take nothing or `{}`; `null`, which is what `()` becomes, is refused.
+        if payload == b"null" {
+            payload.clear();
+        }
         let request = async_nats::Request::new().payload(payload.into()).timeout(Some(self.options.request_timeout));
         let answer = self.client.send_request(format!("$JS.API.{call}"), request).await;
         let message = answer.map_err(|e| ApiError::Unavailable(e.to_string()))?;
