@@ -36,8 +36,8 @@ pub struct Config {
     /// Free disk space below which writes get RESOURCE_EXHAUSTED: the engine writes through memory maps, where a
     /// full disk would be a fatal signal. `HEIMDEX_STORE_MIN_FREE_BYTES`, default 256 MiB.
     pub min_free_bytes: u64,
-    /// How long a shutdown waits for a running optimization before leaving it to the next start's replay, in
-    /// milliseconds. `HEIMDEX_STORE_DRAIN_MS`, default 20,000.
+    /// How long a shutdown waits for open requests, and then for a running optimization, which the next start's replay
+    /// makes up for; in milliseconds. `HEIMDEX_STORE_DRAIN_MS`, default 10,000.
     pub drain: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for Config {
             write_queue: 256,
             max_message_bytes: 64 << 20,
             min_free_bytes: 256 << 20,
-            drain: Duration::from_millis(20_000),
+            drain: Duration::from_millis(10_000),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a configuration and a socket to a running store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use qdrant_client::qdrant::collections_server::CollectionsServer;
 use qdrant_client::qdrant::points_server::PointsServer;
@@ -28,15 +29,27 @@ use crate::store::Store;
 /// [`Error::Locked`] when another store serves the folder, [`Error::Redo`] when a redo log is damaged, and whatever
 /// the engine or the file system refuse at start.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-    let limit = config.max_message_bytes;
+    let (limit, drain) = (config.max_message_bytes, config.drain);
     let runtime = Handle::current();
     let store = Arc::new(blocking(move || Store::open(config, runtime)).await??);
     let service = Service::new(store.clone());
-    let served = router(service, limit)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown.cancelled())
-        .await;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serving = router(service, limit).serve_with_incoming_shutdown(incoming, shutdown.cancelled());
+    let served = tokio::select! {
+        served = serving => served,
+        () = drained(&shutdown, drain) => {
+            tracing::warn!("closed connections that were still open at the end of the drain");
+            Ok(())
+        }
+    };
     blocking(move || store.close()).await?;
     Ok(served?)
+}
+
+/// A client that neither answers nor hangs up must not hold the store up.
+async fn drained(shutdown: &CancellationToken, limit: Duration) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(limit).await;
 }
 
 fn router(service: Service, limit: usize) -> tonic::transport::server::Router {

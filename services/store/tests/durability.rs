@@ -56,7 +56,7 @@ async fn collections_aliases_indexes_and_points_outlive_a_kill() {
     upsert(&first, 0..3).await.unwrap();
     first.delete_collection("gone").await.unwrap();
     store.kill();
-    let store = Spawned::start(data.path(), &[]);
+    let store = Spawned::start(data.path(), &[("HEIMDEX_STORE_DRAIN_MS", "300")]);
     let second = client(&store.address);
     let names = second.list_collections().await.unwrap().collections;
     assert_eq!(names.into_iter().map(|c| c.name).collect::<Vec<_>>(), [NAME]);
@@ -64,6 +64,7 @@ async fn collections_aliases_indexes_and_points_outlive_a_kill() {
     let info = second.collection_info("live").await.unwrap().result.unwrap();
     assert_eq!((info.points_count, info.payload_schema.contains_key("org")), (Some(3), true));
     assert_eq!(fs::read_dir(data.path().join("collections")).unwrap().count(), 1);
+    // This thread waits for the program, so the client's connection stays open and silent.
     assert!(store.terminate());
 }
 
