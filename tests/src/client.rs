@@ -14,6 +14,8 @@ use uuid::Uuid;
 const RECEIPT: Duration = Duration::from_secs(90);
 /// How long a search may take.
 const SEARCH: Duration = Duration::from_secs(30);
+/// Time between two tries of a broker that is away.
+const AGAIN: Duration = Duration::from_millis(100);
 /// Larger content is put into the originals bucket first.
 const INLINE_BYTES: usize = 40 * 1024;
 /// The CloudEvents source of all uploads made here.
@@ -114,10 +116,15 @@ impl Client {
     pub async fn receipt(&self, org: &Org, job: UploadId) -> Receipt {
         let scope = ReceiptScope::Job(org.clone(), job);
         let waiting = async {
-            let mut updates = self.bus.receipts().watch(&scope, ReceiptsFrom::Current).await.expect("receipts");
+            let mut again = tokio::time::interval(AGAIN);
             loop {
-                if let Ok(update) = updates.next().await.expect("receipts go on") {
-                    return update.receipt;
+                again.tick().await;
+                // Refused while the broker is away.
+                let Ok(mut updates) = self.bus.receipts().watch(&scope, ReceiptsFrom::Current).await else { continue };
+                while let Some(update) = updates.next().await {
+                    if let Ok(update) = update {
+                        return update.receipt;
+                    }
                 }
             }
         };
