@@ -182,6 +182,8 @@ impl Bus {
             state.pending += info.num_pending;
             state.ack_pending += info.num_ack_pending;
         }
+        // What was acknowledged or stored between the answers must not look like an orphan.
+        state.messages = state.messages.min(self.stream_messages(stream).await?);
         Ok(state)
     }
 

@@ -34,7 +34,7 @@ pub enum Pulled {
 }
 
 /// Extra time for an answer to travel, beyond what the broker was asked to wait.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Reads one consumer for one slot, one message in flight.
 pub struct LanePuller {

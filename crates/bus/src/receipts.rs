@@ -64,7 +64,8 @@ impl Receipts {
         }
     }
 
-    /// Receipts of `scope` as they are published, each job's in its order. The subscription stands when this returns.
+    /// Receipts of `scope` as they are published, each job's in its order; one that was replaced before it could be
+    /// read is skipped. Nothing published after this returns is missed.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]. An item is an error when one receipt cannot be read or the broker is away; the

@@ -427,9 +427,9 @@ async fn receipts_are_read_and_watched() {
     assert!(receipts.current(&org(), job).await.unwrap().is_none());
     let mut all = receipts.watch(&Scope::Org(org()), From::Now).await.unwrap();
     publisher.publish(StageName::Writer, &receipt(0, ReceiptState::Degraded), None).await.unwrap();
+    assert_eq!(all.next().await.unwrap().unwrap().receipt.state, ReceiptState::Degraded);
     let second = publisher.publish(StageName::Writer, &receipt(1, ReceiptState::Indexed), None).await.unwrap();
-    let states = [all.next().await.unwrap().unwrap(), all.next().await.unwrap().unwrap()].map(|u| u.receipt.state);
-    assert_eq!(states, [ReceiptState::Degraded, ReceiptState::Indexed]);
+    assert_eq!(all.next().await.unwrap().unwrap().receipt.state, ReceiptState::Indexed);
     let current = receipts.current(&org(), job).await.unwrap().unwrap();
     assert_eq!((current.receipt.version, current.sequence), (1, second.sequence));
     assert_eq!(bus.stream_messages("HEIMDEX_RECEIPTS").await.unwrap(), 1, "one current receipt a job");

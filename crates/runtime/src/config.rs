@@ -123,7 +123,7 @@ impl StageConfig {
             permits: 8,
             reserved: 3,
             lane_poll: Duration::from_millis(500),
-            long_poll: Duration::from_secs(5),
+            long_poll: Duration::from_secs(2),
             max_attempts: 8,
             backoff_base: Duration::from_secs(5),
             backoff_cap: Duration::from_secs(3600),
@@ -173,10 +173,11 @@ impl StageConfig {
         }
     }
 
-    /// As many permits as given, with the same share reserved.
+    /// As many permits as given, with the same share reserved: one at least where there are two.
     #[must_use]
     pub fn with_permits(mut self, permits: usize) -> Self {
-        self.reserved = (self.reserved * permits / self.permits.max(1)).min(permits.saturating_sub(1));
+        let share = (self.reserved * permits).div_ceil(self.permits.max(1));
+        self.reserved = share.min(permits.saturating_sub(1));
         self.permits = permits.max(1);
         self
     }
@@ -312,7 +313,7 @@ mod tests {
     fn fewer_permits_keep_one_for_bulk() {
         let config = StageConfig::new("m".parse().unwrap());
         assert_eq!(config.clone().with_permits(1).reserved, 0);
-        assert_eq!(config.clone().with_permits(2).reserved, 0);
+        assert_eq!(config.clone().with_permits(2).reserved, 1);
         assert_eq!(config.with_permits(16).reserved, 6);
     }
 }

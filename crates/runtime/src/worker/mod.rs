@@ -131,10 +131,14 @@ impl<S: Stage> Worker<S> {
     }
 
     async fn run(self: Arc<Self>) -> Result<(), RunError> {
-        let mut slots = JoinSet::new();
+        // All are opened before one starts: a stage that cannot start must not have taken anything.
+        let mut opened = Vec::with_capacity(self.config.permits);
         for index in 0..self.config.permits {
             let role = if index < self.config.reserved { Role::Interactive } else { Role::Shared };
-            let slot = Slot::open(Arc::clone(&self), role).await?;
+            opened.push(Slot::open(Arc::clone(&self), role).await?);
+        }
+        let mut slots = JoinSet::new();
+        for slot in opened {
             slots.spawn(slot.run().in_current_span());
         }
         let watch = tokio::spawn(watch::queues(Arc::clone(&self)).in_current_span());
