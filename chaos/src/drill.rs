@@ -71,8 +71,7 @@ struct Drill<'a> {
 
 impl<'a> Drill<'a> {
     async fn start(settings: &'a Settings, name: &str) -> Self {
-        let config =
-            ClusterConfig { topology: Topology::OneProcessPerPart, variables: settings.variables.clone() };
+        let config = ClusterConfig { topology: Topology::OneProcessPerPart, variables: settings.variables.clone() };
         let cluster = Cluster::with(&config);
         let client = Client::connect(cluster.nats_url()).await;
         Self { settings, name: name.to_owned(), cluster, client, strikes: BTreeMap::new(), exits: BTreeMap::new() }
@@ -89,7 +88,11 @@ impl<'a> Drill<'a> {
                 _ = beat.tick() => self.strike(&mut schedule),
                 _ = watch.tick() => self.revive(),
             }
-            ensure!(begun.elapsed() < self.settings.patience, "publishing did not end within {:?}", self.settings.patience);
+            ensure!(
+                begun.elapsed() < self.settings.patience,
+                "publishing did not end within {:?}",
+                self.settings.patience
+            );
         }
         Ok(())
     }

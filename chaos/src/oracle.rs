@@ -67,7 +67,8 @@ pub fn judge(run: &Run, undisturbed: &Observation) -> Verdict {
     obligations(&mut verdict, run, undisturbed);
     dead_letters(&mut verdict, &run.observation, undisturbed);
     points(&mut verdict, run, undisturbed);
-    verdict.unstruck = Fault::ALL.iter().filter(|kind| !run.strikes.contains_key(kind)).map(ToString::to_string).collect();
+    verdict.unstruck =
+        Fault::ALL.iter().filter(|kind| !run.strikes.contains_key(kind)).map(ToString::to_string).collect();
     verdict
 }
 
@@ -140,7 +141,13 @@ fn compare(verdict: &mut Verdict, now: &StoredPoint, before: &StoredPoint) {
     verdict.lowest_cosine = verdict.lowest_cosine.min(cosine(&now.dense, &before.dense));
     let content = |found: &StoredPoint| {
         let document = &found.point.document;
-        (document.asset_id.clone(), document.ordinal, document.total, document.content_hash.clone(), document.text.clone())
+        (
+            document.asset_id.clone(),
+            document.ordinal,
+            document.total,
+            document.content_hash.clone(),
+            document.text.clone(),
+        )
     };
     if content(now) != content(before) || now.sparse != before.sparse {
         verdict.changed_points.push(now.point.id.to_string());

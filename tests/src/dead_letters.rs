@@ -72,7 +72,8 @@ impl Client {
     async fn dead_letter(&self, subject: &str, from: u64) -> Option<Message> {
         let request = json!({"seq": from, "next_by_subj": subject}).to_string();
         let answer = self.bus().requests().request(API, &[], Bytes::from(request), PATIENCE).await;
-        let answer: Answer = serde_json::from_slice(&answer.expect("the broker answers")).expect("the broker answers JSON");
+        let answer: Answer =
+            serde_json::from_slice(&answer.expect("the broker answers")).expect("the broker answers JSON");
         match answer.error {
             Some(error) if error.err_code == NO_MESSAGE => None,
             Some(error) => panic!("dead letters: {} ({})", error.description, error.err_code),

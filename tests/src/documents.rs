@@ -19,7 +19,8 @@ pub fn pdf(pages: &[&str]) -> Vec<u8> {
 #[must_use]
 pub fn encrypted_pdf() -> Vec<u8> {
     let entry = "5a".repeat(32);
-    let security = format!("/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{entry}> /U <{entry}> >> /ID [<00> <00>]");
+    let security =
+        format!("/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{entry}> /U <{entry}> >> /ID [<00> <00>]");
     assemble(&objects(&["Nobody reads this."]), &security)
 }
 
@@ -61,7 +62,9 @@ pub fn nested_html(depth: usize) -> Vec<u8> {
 
 #[must_use]
 pub fn html(title: &str, body: &str) -> Vec<u8> {
-    let page = format!("<!doctype html><html><head><meta charset=utf-8><title>{title}</title></head><body><h1>{title}</h1>{body}</body></html>");
+    let page = format!(
+        "<!doctype html><html><head><meta charset=utf-8><title>{title}</title></head><body><h1>{title}</h1>{body}</body></html>"
+    );
     page.into_bytes()
 }
 
@@ -75,7 +78,9 @@ fn objects(pages: &[&str]) -> Vec<String> {
     for (n, text) in pages.iter().enumerate() {
         let content = FIRST_PAGE + 2 * n + 1;
         let font = format!("/Resources << /Font << /F1 {FONT} 0 R >> >>");
-        objects.push(format!("<< /Type /Page /Parent {PAGES} 0 R /MediaBox [0 0 842 595] {font} /Contents {content} 0 R >>"));
+        objects.push(format!(
+            "<< /Type /Page /Parent {PAGES} 0 R /MediaBox [0 0 842 595] {font} /Contents {content} 0 R >>"
+        ));
         let stream = format!("BT /F1 12 Tf 40 500 Td ({text}) Tj ET");
         objects.push(format!("<< /Length {} >>\nstream\n{stream}\nendstream", stream.len()));
     }
@@ -90,7 +95,11 @@ fn assemble(objects: &[String], trailer: &str) -> Vec<u8> {
         let _ = write!(file, "{} 0 obj\n{object}\nendobj\n", n + 1);
     }
     let start = file.len();
-    let _ = write!(file, "{table}trailer\n<< /Size {} /Root {CATALOG} 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1);
+    let _ = write!(
+        file,
+        "{table}trailer\n<< /Size {} /Root {CATALOG} 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n",
+        objects.len() + 1
+    );
     file.into_bytes()
 }
 
@@ -101,8 +110,11 @@ mod tests {
     #[test]
     fn the_cross_reference_table_points_at_objects() {
         let text = String::from_utf8(pdf(&["one", "two"])).unwrap();
-        let offsets: Vec<usize> =
-            text.lines().filter_map(|line| line.strip_suffix(" 00000 n ")).map(|offset| offset.parse().unwrap()).collect();
+        let offsets: Vec<usize> = text
+            .lines()
+            .filter_map(|line| line.strip_suffix(" 00000 n "))
+            .map(|offset| offset.parse().unwrap())
+            .collect();
         assert_eq!(offsets.len(), 7);
         for (n, offset) in offsets.iter().enumerate() {
             assert!(text[*offset..].starts_with(&format!("{} 0 obj", n + 1)));

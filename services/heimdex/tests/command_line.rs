@@ -57,26 +57,37 @@ fn closed() -> String {
 
 #[test]
 fn extract_shows_pages() {
-    for (path, format, language) in
-        [("en/travel-policy.pdf", "pdf", "en"), ("de/cargo-bikes.html", "html", "de"), ("ja/elevator-notice.txt", "txt", "ja")]
-    {
+    for (path, format, language) in [
+        ("en/travel-policy.pdf", "pdf", "en"),
+        ("de/cargo-bikes.html", "html", "de"),
+        ("ja/elevator-notice.txt", "txt", "ja"),
+    ] {
         let report = json(0, &["extract", &sample(path), "--json"]);
         assert_eq!((report["format"].as_str(), report["status"].as_str()), (Some(format), Some("ok")), "{path}");
         assert_eq!(report["language"], language, "{path}");
         assert!(report["error"].is_null() && report["elapsed_ms"].is_u64(), "{path}");
         let page = &report["pages"][0];
-        assert!(page["number"] == 1 && page["needs_ocr"] == false && !page["text"].as_str().unwrap().is_empty(), "{path}");
+        assert!(
+            page["number"] == 1 && page["needs_ocr"] == false && !page["text"].as_str().unwrap().is_empty(),
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn extract_tells_why_a_file_is_bad() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, bytes, code) in
-        [("empty.pdf", &b""[..], "empty"), ("program.pdf", b"\x7fELF\x02\x01\x01\0\0\0", "unsupported"), ("cut.pdf", b"%PDF-1.7\n1 0 obj", "corrupt")]
-    {
+    for (name, bytes, code) in [
+        ("empty.pdf", &b""[..], "empty"),
+        ("program.pdf", b"\x7fELF\x02\x01\x01\0\0\0", "unsupported"),
+        ("cut.pdf", b"%PDF-1.7\n1 0 obj", "corrupt"),
+    ] {
         let report = json(2, &["extract", &file(folder.path(), name, bytes), "--json"]);
-        assert_eq!((report["status"].as_str(), report["error"]["code"].as_str()), (Some("failed"), Some(code)), "{report}");
+        assert_eq!(
+            (report["status"].as_str(), report["error"]["code"].as_str()),
+            (Some("failed"), Some(code)),
+            "{report}"
+        );
         assert!(!report["error"]["message"].as_str().unwrap().is_empty());
     }
     let absent = ends_with(2, &["extract", "no-such-file.pdf", "--json"]);

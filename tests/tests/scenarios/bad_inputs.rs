@@ -34,7 +34,8 @@ fn bad() -> Vec<Expected> {
 }
 
 pub async fn bad_documents_hurt_only_themselves(scene: &Scene) {
-    let good = (0..GOOD).map(|n| Upload::new(ORG, &format!("good-{n}.txt"), format!("Recipe {n}: knead the dough, let it rest.")));
+    let good = (0..GOOD)
+        .map(|n| Upload::new(ORG, &format!("good-{n}.txt"), format!("Recipe {n}: knead the dough, let it rest.")));
     let bad = bad();
     let mixed = bad.iter().map(|bad| Upload::new(ORG, bad.asset, bad.bytes.clone()));
     // Alternating, so that each bad one has good ones before and after it.
@@ -76,6 +77,6 @@ fn ended_as_expected(expected: &Expected, receipt: &Receipt, letters: &[DeadLett
         let letter = letter.unwrap_or_else(|| panic!("{} has no dead letter", expected.asset));
         assert_eq!((letter.header("Heimdex-Code"), letter.header("Heimdex-Stage")), (expected.code, "extractor"));
         assert_eq!(letter.header("Heimdex-Class"), "rejected", "{letter:?}");
-        assert!(!letter.header("Heimdex-Message").is_empty() && letter.header("ce-id") != "", "{letter:?}");
+        assert!(!letter.header("Heimdex-Message").is_empty() && !letter.header("ce-id").is_empty(), "{letter:?}");
     }
 }

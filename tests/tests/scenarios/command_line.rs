@@ -62,7 +62,10 @@ fn search_prints_one_answer(scene: &Scene) {
     let [answer] = lines(&output).try_into().unwrap();
     let hit = &answer["hits"][0];
     assert!(hit["asset_id"].as_str().unwrap().ends_with("orchard.txt"), "{answer}");
-    assert!(answer["took_ms"].is_u64() && answer["total"].is_u64() && answer["degraded"] == Value::Array(vec![]), "{answer}");
+    assert!(
+        answer["took_ms"].is_u64() && answer["total"].is_u64() && answer["degraded"] == Value::Array(vec![]),
+        "{answer}"
+    );
     assert!(hit["score"].is_f64() && hit["explain"].is_object() && hit["highlights"].is_array(), "{answer}");
     uuid_like(&hit["point_id"]);
     let for_people = run(scene, &["search", "cider", "--org", ORG], 0);

@@ -68,6 +68,10 @@ fn ready(scene: &mut Scene) -> Answer {
 fn names_the_store(report: &Value) {
     assert_eq!(report["ready"], false, "{report}");
     let components = report["components"].as_object().expect("components by name");
-    let missing: Vec<&String> = components.iter().filter(|(_, state)| state["state"] == "no").map(|(name, _)| name).collect();
-    assert!(missing.iter().any(|name| ["index", "qdrant", "store"].iter().any(|known| name.contains(known))), "{report}");
+    let missing: Vec<&String> =
+        components.iter().filter(|(_, state)| state["state"] == "no").map(|(name, _)| name).collect();
+    assert!(
+        missing.iter().any(|name| ["index", "qdrant", "store"].iter().any(|known| name.contains(known))),
+        "{report}"
+    );
 }

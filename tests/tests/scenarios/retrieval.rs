@@ -13,8 +13,16 @@ const TEXT: &str = "The ferry to the island leaves at seven in the morning and r
 pub async fn every_format_is_found_in_every_mode(scene: &Scene) {
     let uploads = [
         Upload::new(ORG, "ferry.txt", TEXT),
-        Upload::new(ORG, "beekeeping.pdf", documents::pdf(&["A hive is opened on warm days.", "Honey is harvested in late summer."])),
-        Upload::new(ORG, "pottery.html", documents::html("Pottery", "<p>Glaze the bowl before the second firing in the kiln.</p>")),
+        Upload::new(
+            ORG,
+            "beekeeping.pdf",
+            documents::pdf(&["A hive is opened on warm days.", "Honey is harvested in late summer."]),
+        ),
+        Upload::new(
+            ORG,
+            "pottery.html",
+            documents::html("Pottery", "<p>Glaze the bowl before the second firing in the kiln.</p>"),
+        ),
     ];
     let receipts = scene.client.ingest_all(&uploads).await;
     for (receipt, format) in receipts.iter().zip(["txt", "pdf", "html"]) {

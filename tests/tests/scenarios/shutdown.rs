@@ -12,8 +12,9 @@ const ORG: &str = "harvest";
 const SETTLED: Duration = Duration::from_secs(30);
 
 pub async fn a_stop_drains_and_loses_nothing(scene: &mut Scene) {
-    let uploads: Vec<Upload> =
-        (0..8).map(|n| Upload::new(ORG, &format!("field-{n}.txt"), format!("Field {n} gives {n} tons of barley."))).collect();
+    let uploads: Vec<Upload> = (0..8)
+        .map(|n| Upload::new(ORG, &format!("field-{n}.txt"), format!("Field {n} gives {n} tons of barley.")))
+        .collect();
     for upload in &uploads {
         scene.client.upload(upload).await;
     }

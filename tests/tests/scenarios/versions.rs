@@ -20,7 +20,8 @@ pub async fn a_new_upload_replaces_the_old_one(scene: &Scene) {
     assert_eq!(scene.client.found(ORG, "sparse", "lentil").await, ["menu.txt"]);
     for mode in ["dense", "hybrid"] {
         let answer = scene.client.try_search(ORG, &json!({"query": "soup of the day", "mode": mode})).await.unwrap();
-        let texts: Vec<&str> = answer["hits"].as_array().unwrap().iter().map(|hit| hit["text"].as_str().unwrap()).collect();
+        let texts: Vec<&str> =
+            answer["hits"].as_array().unwrap().iter().map(|hit| hit["text"].as_str().unwrap()).collect();
         assert!(!texts.is_empty() && texts.iter().all(|text| text.contains("lentil")), "{mode}: {texts:?}");
     }
     the_same_event_again_is_the_same_upload(scene, &new).await;
