@@ -95,7 +95,7 @@ impl KvLedger {
         match found {
             Ok(Stored { message }) if !is_delete_marker(&message) => Ok(Some((Revision(message.seq), data(&message)?))),
             Ok(_) => Ok(None),
-            Err(error) if matches!(error, ApiError::Refused { code: ApiError::NO_MESSAGE, .. }) => Ok(None),
+            Err(ApiError::Refused { code: ApiError::NO_MESSAGE, .. }) => Ok(None),
             Err(error) => Err(unavailable(&error)),
         }
     }

@@ -23,7 +23,6 @@ struct Served {
 }
 
 /// The routes, to be served alone or merged into a larger router.
-#[must_use]
 pub fn router(health: Health, metrics: Metrics) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
