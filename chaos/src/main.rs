@@ -3,7 +3,7 @@
 //! Exit codes: 0 every promise held, 1 one was broken or a drill could not be run, 2 wrong usage.
 #![allow(clippy::print_stdout, reason = "the report is the purpose")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ struct Arguments {
     /// How many of them are uploaded; taken again when there are fewer.
     #[arg(long, default_value_t = Settings::default().documents)]
     count: usize,
+    /// How often each asset is uploaded, with other content each time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    versions: u8,
     /// Strikes of a drill.
     #[arg(long, default_value_t = Settings::default().strikes)]
     strikes: usize,
@@ -63,7 +66,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 impl Arguments {
     fn settings(&self) -> Settings {
         Settings {
-            documents: self.count,
+            documents: self.count * usize::from(self.versions),
             strikes: self.strikes,
             every: Duration::from_millis(self.every_ms),
             patience: Duration::from_secs(self.minutes * 60),
@@ -74,7 +77,7 @@ impl Arguments {
 
     fn uploads(&self) -> anyhow::Result<Vec<Upload>> {
         let folder = if self.documents == "bundled" { documents::bundled() } else { PathBuf::from(&self.documents) };
-        documents::uploads(Path::new(&folder), self.count)
+        documents::uploads(&folder, self.count, usize::from(self.versions))
     }
 }
 

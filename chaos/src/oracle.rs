@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heimdex_index::{State, StoredPoint};
-use heimdex_schemas::{AssetId, PointId, UploadId};
+use heimdex_schemas::{AssetId, PointId, Receipt, ReceiptState, UploadId};
 use serde::Serialize;
 
 use crate::drill::Run;
@@ -83,12 +83,27 @@ fn obligations(verdict: &mut Verdict, run: &Run, undisturbed: &Observation) {
         if !accepted.contains(job) {
             verdict.foreign.push(format!("receipt of {job}"));
         }
-        let before = undisturbed.receipts.get(job).map(|receipt| (receipt.state, receipt.chunks));
-        if before != Some((receipt.state, receipt.chunks)) {
+        let before = undisturbed.receipts.get(job);
+        if !before.is_some_and(|before| same_outcome(receipt, before, undisturbed)) {
+            let before = before.map(|before| (before.state, before.chunks));
             let now = (receipt.state, receipt.chunks);
             verdict.other_outcome.push(format!("{job} ({}): {now:?}, undisturbed {before:?}", receipt.asset_id));
         }
     }
+}
+
+/// Whether a replaced upload was searchable for a while or superseded at once depends on who was quicker.
+fn same_outcome(now: &Receipt, before: &Receipt, undisturbed: &Observation) -> bool {
+    let same = (now.state, now.chunks) == (before.state, before.chunks);
+    let well = |receipt: &Receipt| receipt.state != ReceiptState::Failed;
+    same || (is_replaced(before, undisturbed) && well(now) && well(before))
+}
+
+fn is_replaced(receipt: &Receipt, observation: &Observation) -> bool {
+    let newer = |other: &&Receipt| {
+        (&other.org, &other.asset_id) == (&receipt.org, &receipt.asset_id) && other.order > receipt.order
+    };
+    observation.receipts.values().any(|other| newer(&other))
 }
 
 fn dead_letters(verdict: &mut Verdict, seen: &Observation, undisturbed: &Observation) {

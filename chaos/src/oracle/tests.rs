@@ -31,6 +31,7 @@ fn point(asset: &str, upload: &str, state: State) -> StoredPoint {
         total: 1,
         text: asset.to_owned(),
         pages: vec![1],
+        page_starts: vec![0],
         span: [0, 1],
         heading_path: Vec::new(),
         language: None,
@@ -153,11 +154,25 @@ fn outcomes_and_dead_letters_must_be_those_of_the_undisturbed_run() {
         run.observation.receipts.insert(job("a"), receipt("a", ReceiptState::Failed));
     });
     assert!(failed.other_outcome.len() == 1 && !failed.holds());
+    a_replaced_upload_may_be_indexed_first_or_superseded();
     let dead = after(|run| {
         let (stage, code, message) = ("writer".to_owned(), "poison".to_owned(), "killed".to_owned());
         run.observation.dead.push(Dead { asset_hash: "0a".to_owned(), stage, code, message });
     });
     assert!(dead.innocent_dead_letters.len() == 1 && !dead.holds());
+}
+
+fn a_replaced_upload_may_be_indexed_first_or_superseded() {
+    let newer = Receipt { upload: job("a2"), order: Order::by_stream(1, 2), ..receipt("a", ReceiptState::Indexed) };
+    let mut undisturbed = observation();
+    undisturbed.receipts.insert(job("a2"), newer);
+    let outcome = |state| {
+        let mut run = run(undisturbed.clone());
+        run.produced.accepted.push(job("a2"));
+        run.observation.receipts.insert(job("a"), receipt("a", state));
+        judge(&run, &undisturbed).other_outcome.len()
+    };
+    assert_eq!([ReceiptState::Superseded, ReceiptState::Indexed, ReceiptState::Failed].map(outcome), [0, 0, 1]);
 }
 
 #[test]
