@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::events::type_of;
 use crate::{
     AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts, EmbeddedChunk,
-    Event, Failure, FailureClass, Lane, Lineage, Order, Outcome, Page, PointId, Progress, Receipt, ReceiptState, Sparse,
-    StageName, TokenError, UploadId, Vectors,
+    Event, Failure, FailureClass, Lane, Lineage, Order, Outcome, Page, PointId, Progress, Receipt, ReceiptState,
+    Sparse, StageName, TokenError, UploadId, Vectors,
 };
 
 /// Why the contract files could not be made.
@@ -89,13 +89,23 @@ fn document_extracted() -> Result<DocumentExtracted, TokenError> {
         lineage: lineage()?,
         format: "pdf".to_owned(),
         language: Some("en".to_owned()),
-        pages: vec![Page { number: 1, text: "Flights are booked through the travel desk.".to_owned(), needs_ocr: false }],
+        pages: vec![Page {
+            number: 1,
+            text: "Flights are booked through the travel desk.".to_owned(),
+            needs_ocr: false,
+        }],
         warnings: Vec::new(),
     })
 }
 
 fn facts() -> DocumentFacts {
-    DocumentFacts { format: "pdf".to_owned(), language: Some("en".to_owned()), pages: 1, chunks: 1, warnings: Vec::new() }
+    DocumentFacts {
+        format: "pdf".to_owned(),
+        language: Some("en".to_owned()),
+        pages: 1,
+        chunks: 1,
+        warnings: Vec::new(),
+    }
 }
 
 fn chunk() -> Chunk {
@@ -104,6 +114,7 @@ fn chunk() -> Chunk {
         text: "Flights are booked through the travel desk.".to_owned(),
         tokens: 9,
         pages: vec![1],
+        page_starts: vec![0],
         span: [0, 43],
         heading_path: Vec::new(),
         content_hash: "5d41402abc4b2a76b9719d911017c592ae2c0e3b6e4f0a7f1b0f5d1c2a3b4c5d".to_owned(),

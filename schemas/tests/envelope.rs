@@ -30,7 +30,10 @@ fn decode(headers: Vec<(&str, &str)>) -> Result<Envelope, EnvelopeError> {
 }
 
 fn structured(json: &'static str) -> Result<Envelope, EnvelopeError> {
-    Envelope::decode([("content-type", "application/cloudevents+json; charset=utf-8")], Bytes::from_static(json.as_bytes()))
+    Envelope::decode(
+        [("content-type", "application/cloudevents+json; charset=utf-8")],
+        Bytes::from_static(json.as_bytes()),
+    )
 }
 
 #[test]
@@ -108,7 +111,12 @@ fn duplicates_are_refused_in_both_modes() {
 fn a_newer_major_is_told_apart_from_a_wrong_type() {
     let newer = decode(with("ce-type", "heimdex.asset.uploaded.v2")).unwrap().data_as::<AssetUploaded>();
     assert!(matches!(newer.unwrap_err(), EnvelopeError::NewerMajor { .. }));
-    for ty in ["heimdex.asset.uploaded.v0", "heimdex.asset.uploaded", "heimdex.asset.deleted.v2", "heimdex.asset.uploaded.v1x"] {
+    for ty in [
+        "heimdex.asset.uploaded.v0",
+        "heimdex.asset.uploaded",
+        "heimdex.asset.deleted.v2",
+        "heimdex.asset.uploaded.v1x",
+    ] {
         let wrong = decode(with("ce-type", ty)).unwrap().data_as::<AssetUploaded>();
         assert!(matches!(wrong.unwrap_err(), EnvelopeError::Type { .. }), "{ty}");
     }

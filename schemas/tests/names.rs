@@ -21,7 +21,9 @@ fn tokens_that_would_change_a_subject_are_refused() {
 
 #[test]
 fn foreign_subjects_are_refused() {
-    for text in ["", "heimdex.asset.uploaded.interactive", "other.asset.uploaded.bulk.acme", "heimdex.asset.uploaded.fast.acme"] {
+    for text in
+        ["", "heimdex.asset.uploaded.interactive", "other.asset.uploaded.bulk.acme", "heimdex.asset.uploaded.fast.acme"]
+    {
         assert!(text.parse::<Address>().is_err(), "{text:?}");
     }
 }

@@ -81,6 +81,9 @@ pub struct Document {
     pub text: String,
     /// The pages the chunk touches, ascending.
     pub pages: Vec<u32>,
+    /// The character of `text` at which each of `pages` begins.
+    #[serde(default)]
+    pub page_starts: Vec<u32>,
     /// Characters in the document's text, half open.
     pub span: [u64; 2],
     #[serde(default)]

@@ -233,6 +233,7 @@ fn document(lineage: &Lineage, facts: &DocumentFacts, part: &Vectors, chunk: &Em
         total: facts.chunks,
         text: text.text.clone(),
         pages: text.pages.clone(),
+        page_starts: text.page_starts.clone(),
         span: text.span,
         heading_path: text.heading_path.clone(),
         language: facts.language.clone(),

@@ -71,6 +71,7 @@ fn part(lineage: &Lineage, chunks: u32) -> Vectors {
             text: format!("chunk {ordinal}"),
             tokens: 2,
             pages: vec![ordinal + 1],
+            page_starts: vec![0],
             span: [0, 7],
             heading_path: vec!["Heading".to_owned()],
             content_hash: "00".to_owned(),

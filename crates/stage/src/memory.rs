@@ -10,20 +10,23 @@ use bytes::Bytes;
 use crate::ledger::check_key;
 use crate::{BlobError, BlobRef, Blobs, Bucket, Ledger, LedgerError, Revision};
 
+type Keys = BTreeMap<String, (Revision, Bytes)>;
+
 /// A ledger that lives as long as the value.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
-    state: Mutex<(u64, BTreeMap<String, (Revision, Bytes)>)>,
+    /// The newest revision, and every key.
+    state: Mutex<(u64, Keys)>,
 }
 
 impl MemoryLedger {
-    fn with<T>(&self, act: impl FnOnce(&mut u64, &mut BTreeMap<String, (Revision, Bytes)>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut u64, &mut Keys) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (clock, keys) = &mut *state;
         act(clock, keys)
     }
 
-    fn write(clock: &mut u64, keys: &mut BTreeMap<String, (Revision, Bytes)>, key: &str, value: Bytes) -> Revision {
+    fn write(clock: &mut u64, keys: &mut Keys, key: &str, value: Bytes) -> Revision {
         *clock += 1;
         keys.insert(key.to_owned(), (Revision(*clock), value));
         Revision(*clock)

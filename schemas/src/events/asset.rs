@@ -31,7 +31,11 @@ pub enum Content {
     /// The text itself.
     Text(String),
     /// The bytes, base64 (RFC 4648 §4, padded).
-    Bytes(#[serde(with = "super::chunks::base64_bytes")] #[schemars(with = "String")] Vec<u8>),
+    Bytes(
+        #[serde(with = "super::chunks::base64_bytes")]
+        #[schemars(with = "String")]
+        Vec<u8>,
+    ),
     /// An object in the originals bucket (`HEIMDEX_ORIGINALS`), verified on read.
     Blob {
         /// Object name; must begin with `<org>/`.

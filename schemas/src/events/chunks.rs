@@ -27,6 +27,9 @@ pub struct Chunk {
     pub tokens: u32,
     /// The pages the chunk touches, ascending.
     pub pages: Vec<u32>,
+    /// The character of `text` at which each of `pages` begins; the first is 0.
+    #[serde(default)]
+    pub page_starts: Vec<u32>,
     /// Characters (Unicode scalar values) in the document's text, half open.
     pub span: [u64; 2],
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -130,7 +133,10 @@ macro_rules! base64_numbers {
                 let bytes = super::base64_bytes::deserialize(deserializer)?;
                 let (words, rest) = bytes.as_chunks::<4>();
                 if !rest.is_empty() {
-                    return Err(D::Error::custom(format!("{} bytes are not a whole number of 4-byte values", bytes.len())));
+                    return Err(D::Error::custom(format!(
+                        "{} bytes are not a whole number of 4-byte values",
+                        bytes.len()
+                    )));
                 }
                 Ok(words.iter().map(|word| <$number>::from_le_bytes(*word)).collect())
             }

@@ -29,11 +29,13 @@ pub fn chunk_document(pages: &[Page], strategy: &dyn Strategy, tokens: &dyn Toke
 
 fn chunk(document: &DocumentText, piece: &Piece, ordinal: u32, span: [u64; 2]) -> Chunk {
     let text = document.text().get(piece.bytes.clone()).unwrap_or_default();
+    let (pages, page_starts) = document.pages_in(&piece.bytes).into_iter().unzip();
     Chunk {
         ordinal,
         text: text.to_owned(),
         tokens: u32::try_from(piece.tokens).unwrap_or(u32::MAX),
-        pages: document.pages_in(&piece.bytes),
+        pages,
+        page_starts,
         span,
         heading_path: Vec::new(),
         content_hash: content_hash(text),

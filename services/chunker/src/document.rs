@@ -43,12 +43,21 @@ impl DocumentText {
         &self.text
     }
 
-    /// The numbers of the pages whose visible text reaches into `bytes`, in document order.
+    /// The pages whose visible text reaches into `bytes`, in document order: the number of each, and the character of
+    /// that stretch at which it begins. The first begins it.
     #[must_use]
-    pub fn pages_in(&self, bytes: &Range<usize>) -> Vec<u32> {
+    pub fn pages_in(&self, bytes: &Range<usize>) -> Vec<(u32, u32)> {
         let first = self.pages.partition_point(|page| page.bytes.end <= bytes.start);
         let after = self.pages.iter().skip(first).take_while(|page| page.bytes.start < bytes.end);
-        after.filter(|page| !page.bytes.is_empty()).map(|page| page.number).collect()
+        let visible = after.filter(|page| !page.bytes.is_empty()).enumerate();
+        visible
+            .map(|(at, page)| (page.number, if at == 0 { 0 } else { self.characters(bytes.start..page.bytes.start) }))
+            .collect()
+    }
+
+    fn characters(&self, bytes: Range<usize>) -> u32 {
+        let count = self.text.get(bytes).map_or(0, |text| text.chars().count());
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
 
@@ -70,10 +79,10 @@ mod tests {
     fn pages_are_joined_by_a_blank_line_and_found_again() {
         let document = DocumentText::new(&[page(1, "one"), page(2, " "), page(3, "three\n"), page(4, "four")]);
         assert_eq!(document.text(), "one\n\n \n\nthree\n\n\nfour");
-        assert_eq!(document.pages_in(&(0..3)), [1]);
-        assert_eq!(document.pages_in(&(0..9)), [1, 3]);
-        assert_eq!(document.pages_in(&(3..8)), Vec::<u32>::new());
-        assert_eq!(document.pages_in(&(0..document.text().len())), [1, 3, 4]);
+        assert_eq!(document.pages_in(&(0..3)), [(1, 0)]);
+        assert_eq!(document.pages_in(&(0..9)), [(1, 0), (3, 8)]);
+        assert_eq!(document.pages_in(&(3..8)), Vec::new());
+        assert_eq!(document.pages_in(&(0..document.text().len())), [(1, 0), (3, 8), (4, 16)]);
     }
 
     #[test]

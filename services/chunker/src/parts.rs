@@ -39,6 +39,7 @@ mod tests {
             text: "x".repeat(*size),
             tokens: 1,
             pages: vec![1],
+            page_starts: vec![0],
             span: [0, 1],
             heading_path: Vec::new(),
             content_hash: String::new(),

@@ -51,7 +51,7 @@ impl Report {
 
 impl ReportChunk {
     fn new(chunk: Chunk, total: u32) -> Self {
-        let Chunk { ordinal, text, tokens, pages, span, heading_path, content_hash: _ } = chunk;
+        let Chunk { ordinal, text, tokens, pages, span, heading_path, .. } = chunk;
         Self { ordinal, total, text, tokens, pages, span, heading_path }
     }
 }

@@ -33,6 +33,7 @@ fn part(texts: &[&str]) -> ChunksCreated {
         text: (*text).to_owned(),
         tokens: 1,
         pages: vec![1],
+        page_starts: vec![0],
         span: [0, text.chars().count() as u64],
         heading_path: Vec::new(),
         content_hash: "00".to_owned(),

@@ -27,7 +27,8 @@ pub fn installed() -> Result<Vec<Model>, Failure> {
 /// The folder of the model called `name`; the default one is provided when it is missing.
 pub async fn folder(name: &ModelName) -> Result<PathBuf, Failure> {
     if name.as_str() == DEFAULT_MODEL {
-        return with_progress(|progress| heimdex_embedding::default_model(progress).map_err(Failure::unreachable)).await;
+        return with_progress(|progress| heimdex_embedding::default_model(progress).map_err(Failure::unreachable))
+            .await;
     }
     let models = installed()?;
     let found = models.iter().find(|model| model.name() == name.as_str()).map(|model| model.dir().to_owned());
@@ -46,7 +47,8 @@ pub async fn open(options: &ModelOptions) -> Result<Embedder, Failure> {
 
 /// As [`open`], with another budget of padded tokens per batch.
 pub async fn open_with(options: &ModelOptions, batch_tokens: Option<usize>) -> Result<Embedder, Failure> {
-    let provider: Provider = options.provider.parse().map_err(|e| Failure::input(anyhow::anyhow!("--provider: {e}")))?;
+    let provider: Provider =
+        options.provider.parse().map_err(|e| Failure::input(anyhow::anyhow!("--provider: {e}")))?;
     let folder = folder(&options.model).await?;
     let libraries =
         with_progress(move |progress| Libraries::ensure(provider, progress).map_err(Failure::unreachable)).await?;

@@ -65,13 +65,19 @@ pub struct Plan {
 ///
 /// # Errors
 /// When the broker cannot be reached, or no receipt came for `plan.patience`.
-pub async fn upload_all(bus: &Bus, plan: &Plan, uploads: Vec<Upload>, mut on_end: impl FnMut(Ended)) -> anyhow::Result<()> {
+pub async fn upload_all(
+    bus: &Bus,
+    plan: &Plan,
+    uploads: Vec<Upload>,
+    mut on_end: impl FnMut(Ended),
+) -> anyhow::Result<()> {
     let mut receipts = bus.receipts().watch(&ReceiptScope::Org(plan.org.clone()), ReceiptsFrom::Now).await?;
     let ids: Vec<String> = uploads.iter().map(|_| Uuid::now_v7().to_string()).collect();
     let jobs = ids.iter().enumerate().map(|(index, id)| (UploadId::new(&plan.org, SOURCE, id), index));
     let mut waiting: HashMap<UploadId, usize> = jobs.collect();
     let permits = Semaphore::new(plan.in_flight);
-    let publishing = stream::iter(uploads.into_iter().zip(ids)).map(|(upload, id)| publish(bus, plan, upload, id, &permits));
+    let publishing =
+        stream::iter(uploads.into_iter().zip(ids)).map(|(upload, id)| publish(bus, plan, upload, id, &permits));
     let mut publishing = std::pin::pin!(publishing.buffer_unordered(PUBLISHERS));
     let mut all_published = false;
     let mut last = Instant::now();
@@ -100,7 +106,13 @@ pub async fn upload_all(bus: &Bus, plan: &Plan, uploads: Vec<Upload>, mut on_end
     Ok(())
 }
 
-async fn publish(bus: &Bus, plan: &Plan, upload: Upload, id: String, permits: &Semaphore) -> (UploadId, anyhow::Result<()>) {
+async fn publish(
+    bus: &Bus,
+    plan: &Plan,
+    upload: Upload,
+    id: String,
+    permits: &Semaphore,
+) -> (UploadId, anyhow::Result<()>) {
     let job = UploadId::new(&plan.org, SOURCE, &id);
     if let Ok(permit) = permits.acquire().await {
         permit.forget();
@@ -135,7 +147,13 @@ async fn event(bus: &Bus, plan: &Plan, upload: Upload, job: UploadId) -> anyhow:
     Ok(AssetUploaded { asset_id, content, org: None, title, source, model: None })
 }
 
-async fn file_content(bus: &Bus, plan: &Plan, asset: &AssetId, job: UploadId, bytes: Vec<u8>) -> anyhow::Result<Content> {
+async fn file_content(
+    bus: &Bus,
+    plan: &Plan,
+    asset: &AssetId,
+    job: UploadId,
+    bytes: Vec<u8>,
+) -> anyhow::Result<Content> {
     if bytes.len() as u64 <= INLINE_BYTES {
         return Ok(Content::Bytes(bytes));
     }

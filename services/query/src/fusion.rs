@@ -18,7 +18,8 @@ const DBSF_DEVIATIONS: f64 = 3.0;
 pub enum Method {
     /// 1 / (60 + rank).
     Rrf,
-    /// The score's place between mean − 3 and mean + 3 standard deviations of its leg, 0 to 1.
+    /// The score's place between mean − 3 and mean + 3 standard deviations of its leg. BM25 scores have a long tail: what
+    /// lies above the range stays above 1, else the best hits of the lexical leg would tie and the other leg decide.
     Dbsf,
 }
 
@@ -67,7 +68,7 @@ fn by_distribution(scores: &[f32]) -> Vec<f64> {
     let reach = DBSF_DEVIATIONS * variance.sqrt();
     // Equal scores say nothing about each other: the middle, as for one in the middle of any distribution.
     let place = |score: f32| if reach > 0.0 { (f64::from(score) - mean + reach) / (2.0 * reach) } else { 0.5 };
-    scores.iter().map(|score| place(*score).clamp(0.0, 1.0)).collect()
+    scores.iter().map(|score| place(*score).max(0.0)).collect()
 }
 
 #[cfg(test)]
@@ -89,6 +90,14 @@ mod tests {
         assert!(contributions(Method::Dbsf, &[]).is_empty());
     }
 
+    #[test]
+    fn the_long_tail_of_a_leg_keeps_its_order() {
+        let mut scores = vec![40.0, 30.0];
+        scores.extend([1.0; 60]);
+        let shares = contributions(Method::Dbsf, &scores);
+        assert!(shares[0] > shares[1] && shares[1] > 1.0, "{:?}", shares.get(..3));
+    }
+
     proptest! {
         #[test]
         fn contributions_follow_the_order_and_stay_in_range(
@@ -98,7 +107,7 @@ mod tests {
             scores.sort_by(|a, b| b.total_cmp(a));
             let shares = contributions(method, &scores);
             prop_assert_eq!(shares.len(), scores.len());
-            prop_assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+            prop_assert!(shares.iter().all(|share| *share >= 0.0 && share.is_finite()));
             prop_assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]));
         }
 

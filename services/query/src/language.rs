@@ -4,6 +4,9 @@
 use heimdex_index::Candidate;
 use whatlang::Lang;
 
+/// How many of the lexical leg's best say what language a short query is in.
+const VOTERS: usize = 10;
+
 /// The languages of a model, and how much its word counts beyond them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fluency {
@@ -25,13 +28,24 @@ impl Fluency {
         if query_is_foreign || chunk_is_foreign { self.foreign_weight } else { 1.0 }
     }
 
-    /// Whether `query` is surely not in a language of the model: by its script (none of the model's languages uses it),
-    /// or by its words when there are enough of them to tell.
+    /// Whether `query` is not in a language of the model: by its script (none of the model's languages uses it), by its
+    /// words when there are enough of them to tell, else by the language that its words were found in: the majority of
+    /// the first of the `lexical` leg.
     #[must_use]
-    pub fn is_foreign(&self, query: &str) -> bool {
-        let Some(info) = whatlang::detect(query) else { return false };
+    pub fn is_foreign(&self, query: &str, lexical: &[Candidate]) -> bool {
+        let Some(info) = whatlang::detect(query) else { return self.is_found_abroad(lexical) };
         let by_script = !info.script().langs().iter().any(|lang| self.reads_lang(*lang));
-        by_script || (info.is_reliable() && !self.reads_lang(info.lang()))
+        match (by_script, info.is_reliable()) {
+            (true, _) => true,
+            (false, true) => !self.reads_lang(info.lang()),
+            (false, false) => self.is_found_abroad(lexical),
+        }
+    }
+
+    fn is_found_abroad(&self, lexical: &[Candidate]) -> bool {
+        let known = lexical.iter().filter_map(|candidate| candidate.language.as_deref());
+        let (own, foreign): (Vec<_>, Vec<_>) = known.take(VOTERS).partition(|language| self.reads(language));
+        foreign.len() > own.len()
     }
 
     fn reads(&self, language: &str) -> bool {
@@ -112,6 +126,7 @@ fn iso_639_1(lang: Lang) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
     use super::*;
 
     fn english() -> Fluency {
@@ -121,21 +136,42 @@ mod tests {
     #[test]
     fn a_script_the_model_cannot_read_is_foreign_even_in_one_word() {
         assert!(
-            english().is_foreign("東大寺はどこですか") && english().is_foreign("检索") && english().is_foreign("поиск")
+            english().is_foreign("東大寺はどこですか", &[])
+                && english().is_foreign("检索", &[])
+                && english().is_foreign("поиск", &[])
         );
     }
 
     #[test]
     fn short_queries_in_a_script_it_reads_are_given_the_benefit_of_the_doubt() {
         for query in ["travel policy", "GPU", "3.14", "what is the capital of France"] {
-            assert!(!english().is_foreign(query), "{query}");
+            assert!(!english().is_foreign(query, &[]), "{query}");
         }
         let german = "Welche Unterlagen müssen die Beschäftigten für die Abrechnung ihrer Reisekosten einreichen?";
-        assert!(english().is_foreign(german));
+        assert!(english().is_foreign(german, &[]));
     }
 
     #[test]
     fn a_model_that_names_no_languages_reads_all() {
-        assert!(!Fluency::new(&[], 0.05).is_foreign("東大寺はどこですか"));
+        assert!(!Fluency::new(&[], 0.05).is_foreign("東大寺はどこですか", &[]));
+    }
+
+    #[test]
+    fn a_short_query_is_in_the_language_its_words_were_found_in() {
+        let found_in = |language: &str| Candidate { language: Some(language.to_owned()), ..candidate() };
+        let (german, english_text) = (found_in("de"), found_in("en"));
+        assert!(english().is_foreign("Kaution Lastenrad", &[german.clone(), german.clone(), english_text.clone()]));
+        assert!(!english().is_foreign("Kaution Lastenrad", &[german, english_text.clone(), english_text]));
+    }
+
+    fn candidate() -> Candidate {
+        let upload = heimdex_schemas::UploadId::new(&"acme".parse().unwrap(), "/s", "1");
+        Candidate {
+            id: heimdex_schemas::PointId::new(upload, "space", 0),
+            score: 1.0,
+            asset_id: "asset".parse().unwrap(),
+            version: heimdex_index::Version { upload, order: heimdex_schemas::Order::by_uploader(0) },
+            language: None,
+        }
     }
 }

@@ -42,7 +42,7 @@ impl Default for Options {
             max_query_bytes: 8 * 1024,
             max_filter_values: 1000,
             fusion: Method::Dbsf,
-            foreign_weight: 0.05,
+            foreign_weight: 0.01,
             deadline: Duration::from_secs(5),
             max_deadline: Duration::from_secs(60),
             concurrency: 32,

@@ -28,8 +28,10 @@ pub struct Hit {
     pub asset_id: AssetId,
     pub title: Option<String>,
     pub source: Option<String>,
-    /// The first page the chunk touches, from 1.
+    /// The page of the chunk that holds most of the highlights, from 1.
     pub page: Option<u32>,
+    /// All pages the chunk touches, ascending.
+    pub pages: Vec<u32>,
     /// Position of the chunk in its document, from 0.
     pub ordinal: u32,
     pub text: String,

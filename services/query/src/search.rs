@@ -187,13 +187,15 @@ impl Search {
 
     fn fuse(&self, plan: &Plan<'_>, legs: Legs) -> Vec<Ranked> {
         let fluency = Fluency::new(&plan.model.fluency_languages, self.options.foreign_weight);
-        let foreign = fluency.is_foreign(&plan.request.query);
+        let lexical = legs.sparse.as_deref().unwrap_or_default();
+        let foreign = fluency.is_foreign(&plan.request.query, lexical);
         let method = plan.request.fusion.unwrap_or(self.options.fusion);
         rank(legs, method, plan.request.weights, |candidate| fluency.weight(foreign, candidate))
     }
 
     fn hit(&self, plan: &Plan<'_>, hit: &Ranked, document: Document, highlights: &Highlights) -> Hit {
         let (matched_terms, spans) = highlights.find(&document.text);
+        let page = page_of(&document, &spans);
         let explain = Explain { dense: hit.dense, sparse: hit.sparse, matched_terms };
         Hit {
             point_id: hit.id,
@@ -201,13 +203,29 @@ impl Search {
             asset_id: document.asset_id,
             title: document.title,
             source: document.source,
-            page: document.pages.first().copied(),
+            page,
+            pages: document.pages,
             ordinal: document.ordinal,
             text: document.text,
             highlights: spans,
             explain: plan.request.explain.then_some(explain),
         }
     }
+}
+
+/// The page that holds most of what is highlighted, the first of the chunk's when nothing is.
+fn page_of(document: &Document, highlights: &[[usize; 2]]) -> Option<u32> {
+    let page_at =
+        |character: usize| document.page_starts.partition_point(|start| *start as usize <= character).saturating_sub(1);
+    let mut highlighted = vec![0; document.pages.len()];
+    for [start, end] in highlights {
+        if let Some(count) = highlighted.get_mut(page_at(*start)) {
+            *count += end - start;
+        }
+    }
+    let most = highlighted.iter().max().copied().unwrap_or_default();
+    let best = highlighted.iter().position(|count| *count == most)?;
+    document.pages.get(best).copied()
 }
 
 fn score(mode: Mode, hit: &Ranked) -> f64 {

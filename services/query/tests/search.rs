@@ -120,6 +120,7 @@ impl<'a> Document<'a> {
                     text: (*text).to_owned(),
                     tokens: 1,
                     pages: vec![ordinal + 1],
+                    page_starts: vec![0],
                     span: [0, text.chars().count() as u64],
                     heading_path: Vec::new(),
                     content_hash: "00".to_owned(),

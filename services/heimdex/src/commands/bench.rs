@@ -84,7 +84,12 @@ fn show(report: &Report) -> Outcome {
     let cosine = report.cosine_min.map_or_else(|| "no reference".to_owned(), |cosine| format!("cosine {cosine:.6}"));
     output::text(format_args!(
         "{:24} {:9} {:5} {} threads, batches of {} tokens: {:9.0} tokens/s, {:7.1} texts/s, {cosine}",
-        report.model, report.provider, report.precision, report.threads, report.batch_tokens, report.tokens_per_s,
+        report.model,
+        report.provider,
+        report.precision,
+        report.threads,
+        report.batch_tokens,
+        report.tokens_per_s,
         report.sequences_per_s,
     ))
 }

@@ -13,7 +13,10 @@ use crate::{models, output};
 
 pub async fn run(command: Chunk) -> Outcome {
     if command.strategy != "fixed" {
-        return Err(Failure::input(anyhow::anyhow!("--strategy {:?} is unknown; there is \"fixed\"", command.strategy)));
+        return Err(Failure::input(anyhow::anyhow!(
+            "--strategy {:?} is unknown; there is \"fixed\"",
+            command.strategy
+        )));
     }
     let extracted = super::extract::report(&command.file).await?;
     let pages = pages(extracted, &command)?;
@@ -40,7 +43,10 @@ fn pages(extracted: Extracted, command: &Chunk) -> Result<Vec<Page>, Failure> {
 fn show(report: &Report) -> Outcome {
     for chunk in &report.chunks {
         let (n, total, [start, end]) = (chunk.ordinal + 1, chunk.total, chunk.span);
-        output::text(format_args!("--- {n}/{total}, {} tokens, pages {:?}, {start}..{end}", chunk.tokens, chunk.pages))?;
+        output::text(format_args!(
+            "--- {n}/{total}, {} tokens, pages {:?}, {start}..{end}",
+            chunk.tokens, chunk.pages
+        ))?;
         output::text(&chunk.text)?;
     }
     eprintln!("{} chunks of at most {} tokens of {}", report.chunks.len(), report.max_tokens, report.tokenizer);

@@ -50,6 +50,7 @@ pub async fn run(command: Demo) -> Outcome {
         invite(&stack);
         heimdex_runtime::signals::shutdown()?.cancelled().await;
     }
+    drop(bus);
     stack.stop().await;
     judge(&answers, failed)
 }
@@ -114,6 +115,8 @@ fn judge(answers: &[Answer], failed: usize) -> Outcome {
     let wrong = answers.iter().filter(|answer| answer.found.as_ref() != Some(&answer.expected)).count();
     match (failed, wrong) {
         (0, 0) => Ok(()),
-        _ => Err(Failure::some_failed(format_args!("{failed} samples failed, {wrong} questions found something else first"))),
+        _ => Err(Failure::some_failed(format_args!(
+            "{failed} samples failed, {wrong} questions found something else first"
+        ))),
     }
 }

@@ -46,7 +46,11 @@ pub async fn run(command: Doctor) -> Outcome {
 fn runtime_file(file: File) -> Check {
     match provision::locate(file) {
         Some(path) => Check::new(file.name(), true, path.display().to_string()),
-        None => Check::new(file.name(), false, format!("missing; `heimdex provision` fetches it, {} can name one", file.variable())),
+        None => Check::new(
+            file.name(),
+            false,
+            format!("missing; `heimdex provision` fetches it, {} can name one", file.variable()),
+        ),
     }
 }
 
@@ -84,7 +88,9 @@ async fn broker(url: &str) -> Vec<Check> {
 
 async fn durability(bus: &Bus) -> Check {
     match bus.durability().await {
-        Durability::No => Check::new("durability", false, "the broker does not sync every write; set jetstream.sync_interval: always"),
+        Durability::No => {
+            Check::new("durability", false, "the broker does not sync every write; set jetstream.sync_interval: always")
+        }
         known => Check::new("durability", true, format!("{known:?}").to_lowercase()),
     }
 }

@@ -54,6 +54,7 @@ pub async fn run(command: Eval) -> Outcome {
     for mode in &command.mode {
         scores.push(score(&bus, &org, &dataset, &command, mode).await?);
     }
+    drop(bus);
     stack.stop().await;
     show(&scores, command.json)
 }

@@ -19,13 +19,16 @@ pub async fn run(command: OneFile) -> Outcome {
     }
     match report.error {
         None => Ok(()),
-        Some(error) => Err(Failure::input(anyhow::anyhow!("{}: {} ({})", command.file.display(), error.message, error.code))),
+        Some(error) => {
+            Err(Failure::input(anyhow::anyhow!("{}: {} ({})", command.file.display(), error.message, error.code)))
+        }
     }
 }
 
 /// Extracts one file with one child.
 pub async fn report(file: &Path) -> Result<Report, Failure> {
-    let pdfium = with_progress(|progress| provision::ensure(File::Pdfium, progress).map_err(Failure::unreachable)).await?;
+    let pdfium =
+        with_progress(|progress| provision::ensure(File::Pdfium, progress).map_err(Failure::unreachable)).await?;
     let pool = Pool::start(PoolConfig { parallelism: 1, ..PoolConfig::from_env(pdfium)? }).await?;
     extract_file(&pool, file).await.map_err(|error| match error {
         ReportFailure::Read { .. } => Failure::input(error),

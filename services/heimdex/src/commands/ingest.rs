@@ -72,7 +72,8 @@ pub async fn ingest(
 }
 
 fn bar(total: usize) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(total as u64), target);
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} [{bar:40}] {per_sec}, {eta} left") {
         bar.set_style(style);
@@ -83,14 +84,9 @@ fn bar(total: usize) -> ProgressBar {
 fn line(asset_id: AssetId, path: Option<String>, ended: Ended) -> Line {
     let job_id = ended.job.to_string();
     match ended.receipt {
-        Ok(receipt) => Line {
-            path,
-            asset_id,
-            job_id,
-            state: state(receipt.state),
-            chunks: receipt.chunks,
-            error: error(&receipt),
-        },
+        Ok(receipt) => {
+            Line { path, asset_id, job_id, state: state(receipt.state), chunks: receipt.chunks, error: error(&receipt) }
+        }
         Err(error) => {
             let error = Some(LineError { code: "not_published".to_owned(), message: format!("{error:#}") });
             Line { path, asset_id, job_id, state: "failed", chunks: 0, error }
@@ -131,7 +127,11 @@ fn uploads(paths: &[PathBuf], asset_id: Option<&AssetId>) -> anyhow::Result<Vec<
         collect(path, &mut files)?;
     }
     anyhow::ensure!(!files.is_empty(), "there is no file in {paths:?}");
-    anyhow::ensure!(asset_id.is_none() || files.len() == 1, "--asset-id names one file, but {} were given", files.len());
+    anyhow::ensure!(
+        asset_id.is_none() || files.len() == 1,
+        "--asset-id names one file, but {} were given",
+        files.len()
+    );
     files.into_iter().map(|file| upload(file, asset_id)).collect()
 }
 
@@ -139,7 +139,10 @@ fn upload(file: PathBuf, asset_id: Option<&AssetId>) -> anyhow::Result<Upload> {
     let source = file.display().to_string();
     let asset_id = match asset_id {
         Some(asset_id) => asset_id.clone(),
-        None => source.trim_start_matches("./").parse().with_context(|| format!("{source:?} cannot be an asset id; give one with --asset-id"))?,
+        None => source
+            .trim_start_matches("./")
+            .parse()
+            .with_context(|| format!("{source:?} cannot be an asset id; give one with --asset-id"))?,
     };
     Ok(Upload { asset_id, title: None, source: Some(source), body: Body::File(file) })
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use heimdex_embedding::import::{Details, import};
 use heimdex_embedding::Model;
+use heimdex_embedding::import::{Details, import};
 use heimdex_schemas::ModelName;
 use serde_json::{Value, json};
 
@@ -49,7 +49,10 @@ fn show(model: &Model) -> Outcome {
     let languages = manifest.languages.join(",");
     output::text(format_args!(
         "{:24} {} dimensions, {} tokens, languages {languages}, {}, space {space}",
-        model.name(), model.dimension(), manifest.max_tokens, manifest.license,
+        model.name(),
+        model.dimension(),
+        manifest.max_tokens,
+        manifest.license,
     ))
 }
 
@@ -71,7 +74,9 @@ fn install(source: &Path, into: PathBuf, name: ModelName) -> Result<Model, Failu
 
 fn folder_name(folder: &Path) -> Result<ModelName, Failure> {
     let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    name.parse().with_context(|| format!("{name:?} cannot be a model name; give one with --name")).map_err(Failure::input)
+    name.parse()
+        .with_context(|| format!("{name:?} cannot be a model name; give one with --name"))
+        .map_err(Failure::input)
 }
 
 async fn verify(options: &ModelOptions, as_json: bool) -> Outcome {
@@ -83,10 +88,15 @@ async fn verify(options: &ModelOptions, as_json: bool) -> Outcome {
             "precision": numerics.precision, "cosine_min": cosine, "verified": cosine.is_some(),
         }))?;
     } else if let Some(cosine) = cosine {
-        output::text(format_args!("{}: {numerics}, lowest cosine to the reference vectors {cosine:.6}", embedder.model().name()))?;
+        output::text(format_args!(
+            "{}: {numerics}, lowest cosine to the reference vectors {cosine:.6}",
+            embedder.model().name()
+        ))?;
     }
     match cosine {
         Some(_) => Ok(()),
-        None => Err(Failure::input(anyhow::anyhow!("model {} has no reference vectors to compare with", options.model))),
+        None => {
+            Err(Failure::input(anyhow::anyhow!("model {} has no reference vectors to compare with", options.model)))
+        }
     }
 }

@@ -3,9 +3,9 @@
 use heimdex_provision::{self as provision, File};
 use serde_json::json;
 
+use crate::cli::Provision;
 use crate::exit::{Failure, Outcome};
 use crate::output::{self, with_progress};
-use crate::cli::Provision;
 
 pub async fn run(command: Provision) -> Outcome {
     if !command.check {
@@ -15,7 +15,9 @@ pub async fn run(command: Provision) -> Outcome {
     show(command.json)?;
     match provision::missing(&File::ALL).len() {
         0 => Ok(()),
-        n => Err(Failure::unreachable(anyhow::anyhow!("{n} runtime files are missing; `heimdex provision` fetches them"))),
+        n => Err(Failure::unreachable(anyhow::anyhow!(
+            "{n} runtime files are missing; `heimdex provision` fetches them"
+        ))),
     }
 }
 
@@ -26,7 +28,8 @@ fn show(as_json: bool) -> Outcome {
         return output::json(&files);
     }
     for (file, path) in files {
-        let place = path.map_or_else(|| format!("missing ({} can name one)", file.variable()), |p| p.display().to_string());
+        let place =
+            path.map_or_else(|| format!("missing ({} can name one)", file.variable()), |p| p.display().to_string());
         output::text(format_args!("{:34} {place}", file.name()))?;
     }
     Ok(())

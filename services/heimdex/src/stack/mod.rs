@@ -32,6 +32,8 @@ pub struct StackConfig {
     /// Empty for everything.
     pub only: Vec<Part>,
     pub model: ModelOptions,
+    /// What children log when `HEIMDEX_LOG` does not say.
+    pub child_log: &'static str,
 }
 
 impl StackConfig {
@@ -40,7 +42,17 @@ impl StackConfig {
     pub fn private(data_dir: &Path, model: ModelOptions) -> Self {
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let data_dir = data_dir.to_owned();
-        Self { data_dir, http, nats: None, nats_port: 0, qdrant: None, store_port: 0, only: Vec::new(), model }
+        Self {
+            data_dir,
+            http,
+            nats: None,
+            nats_port: 0,
+            qdrant: None,
+            store_port: 0,
+            only: Vec::new(),
+            model,
+            child_log: "error",
+        }
     }
 
     fn wants(&self, part: Part) -> bool {
@@ -64,6 +76,7 @@ impl From<Up> for StackConfig {
             store_port: up.store_port,
             only: up.only,
             model: up.model,
+            child_log: "info",
         }
     }
 }
@@ -93,8 +106,9 @@ impl Stack {
         let qdrant_url = match &config.qdrant {
             Some(url) => url.clone(),
             None if config.wants(Part::Store) => {
-                let store = Supervised::start(Store { data_dir: config.data_dir.join("store"), port: config.store_port });
-                let store = store.await?;
+                let data_dir = config.data_dir.join("store");
+                let store = Store { data_dir, port: config.store_port, log: config.child_log };
+                let store = Supervised::start(store).await?;
                 let url = format!("http://{}", store.addresses.service);
                 children.push(store);
                 url

@@ -15,6 +15,8 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// 0 takes a free one.
     pub port: u16,
+    /// What it logs when `HEIMDEX_LOG` does not say.
+    pub log: &'static str,
 }
 
 impl Daemon for Store {
@@ -26,6 +28,9 @@ impl Daemon for Store {
         let listen = at.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), |at| at.service);
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("store").arg("--data-dir").arg(&self.data_dir).arg("--listen").arg(listen.to_string());
+        if std::env::var_os("HEIMDEX_LOG").is_none() {
+            command.env("HEIMDEX_LOG", self.log);
+        }
         // Only the first start is read; a restarted store must not find a closed pipe.
         command.stdout(if at.is_none() { Stdio::piped() } else { Stdio::null() });
         Ok(command)

@@ -143,6 +143,7 @@ impl Upload {
                 text: format!("chunk {ordinal}"),
                 tokens: 2,
                 pages: vec![1],
+                page_starts: vec![0],
                 span: [0, 7],
                 heading_path: Vec::new(),
                 content_hash: "00".to_owned(),
