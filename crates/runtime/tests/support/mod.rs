@@ -132,6 +132,7 @@ fn chunks(input: &DocumentExtracted) -> ChunksCreated {
         text,
         tokens: 1,
         pages: vec![1],
+        page_starts: vec![0],
         span,
         heading_path: Vec::new(),
         content_hash: "0".repeat(64),

@@ -76,7 +76,7 @@ impl From<Up> for StackConfig {
             store_port: up.store_port,
             only: up.only,
             model: up.model,
-            child_log: "info",
+            child_log: "info,qdrant_edge=error",
         }
     }
 }
