@@ -132,7 +132,7 @@ async fn connect(url: &str, options: &BusOptions) -> Result<Bus, Failure> {
     loop {
         match Bus::connect(url, options.clone()).await {
             Ok(bus) => return Ok(bus),
-            Err(error @ BusError::Unavailable { .. }) if tokio::time::Instant::now() < give_up => {
+            Err(error @ BusError::Connect { .. }) if tokio::time::Instant::now() < give_up => {
                 tracing::warn!(%error, "waiting for the broker");
                 tokio::time::sleep(BROKER_RETRY).await;
             }
