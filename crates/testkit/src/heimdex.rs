@@ -7,10 +7,11 @@ mod http;
 mod process;
 mod tree;
 
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -198,22 +199,19 @@ impl Cluster {
     }
 
     fn start_one(&mut self, config: &ClusterConfig) {
-        let ports = ["--nats-port", "--store-port"].map(|flag| (flag.to_owned(), "0".to_owned()));
+        let ports = ["--nats-port", "--store-port"].map(|flag| (flag.to_owned(), free_port().to_string()));
         let mut all = HeimdexProcess::start(&Part::ALL, self.arguments(&[]), ports.to_vec(), config);
         let ready = all.wait_ready();
         self.nats_url = ready.nats;
         self.qdrant_url = ready.qdrant;
-        all.pin(&[("--nats-port", port(&self.nats_url)), ("--store-port", port(&self.qdrant_url))]);
         self.processes.push(all);
     }
 
     fn start_each(&mut self, config: &ClusterConfig) {
         let mut nats = self.start_server(Part::Nats, "--nats-port", config);
         self.nats_url = nats.wait_ready().nats;
-        nats.pin(&[("--nats-port", port(&self.nats_url))]);
         let mut store = self.start_server(Part::Store, "--store-port", config);
         self.qdrant_url = store.wait_ready().qdrant;
-        store.pin(&[("--store-port", port(&self.qdrant_url))]);
         self.processes.extend([nats, store]);
         for part in Part::ALL.into_iter().filter(|part| part.server().is_none()) {
             let addresses = [("--nats", self.nats_url.clone()), ("--qdrant", self.qdrant_url.clone())];
@@ -226,7 +224,12 @@ impl Cluster {
     }
 
     fn start_server(&self, part: Part, flag: &str, config: &ClusterConfig) -> HeimdexProcess {
-        HeimdexProcess::start(&[part], self.arguments(&[part]), vec![(flag.to_owned(), "0".to_owned())], config)
+        HeimdexProcess::start(
+            &[part],
+            self.arguments(&[part]),
+            vec![(flag.to_owned(), free_port().to_string())],
+            config,
+        )
     }
 
     fn arguments(&self, only: &[Part]) -> Vec<String> {
@@ -245,9 +248,16 @@ fn is_server(pid: u32, part: Part) -> bool {
     part != Part::Store || tree::arguments(pid).iter().any(|argument| argument == "store")
 }
 
-fn port(url: &str) -> String {
-    let address = url.rsplit('/').next().unwrap_or_default();
-    address.parse::<SocketAddr>().expect("an address").port().to_string()
+/// A port that is free, and below those that the kernel gives to outgoing connections (32768 and up on Linux): a client
+/// that reconnects to a dead server must not take the server's port for its own end, or even connect to itself.
+fn free_port() -> u16 {
+    const FIRST: u32 = 10_240;
+    const COUNT: u32 = 22_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(61);
+    let candidates = (0..COUNT).map(|_| FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let mut ports = candidates.filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// The program, beside this test or in the folder above; panics with what to do when it is not there.

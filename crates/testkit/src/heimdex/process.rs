@@ -126,11 +126,6 @@ impl HeimdexProcess {
         self.kill9();
         self.child = spawn(&self.arguments, &self.addresses, &self.variables);
     }
-
-    /// From the next start on, its servers listen at these ports.
-    pub(super) fn pin(&mut self, ports: &[(&str, String)]) {
-        self.addresses = ports.iter().map(|(flag, port)| ((*flag).to_owned(), port.clone())).collect();
-    }
 }
 
 impl Drop for HeimdexProcess {
