@@ -96,6 +96,17 @@ impl<S: Stage> Worker<S> {
                 let _held = self.isolation.together().await;
                 self.handle_and_settle(delivery, standing, false).await;
             }
+            Ok(Treatment::Suspect(_) | Treatment::Poison(_)) => self.judge_alone(delivery).await,
+        }
+    }
+
+    /// Judged when nothing else is in hand: a broker that restarts redelivers at once, and then the mark may be that of
+    /// an earlier copy of this message, which is in hand in this very process. That is no death.
+    async fn judge_alone(&self, delivery: &Delivery) {
+        let _held = self.isolation.alone().await;
+        match self.attempts.look(delivery).await {
+            Err(error) => self.ledger_away(delivery, &error).await,
+            Ok(Treatment::Normal(standing)) => self.handle_and_settle(delivery, standing, false).await,
             Ok(Treatment::Suspect(standing)) => self.handle_alone(delivery, standing).await,
             Ok(Treatment::Poison(mut standing)) => {
                 let problem = Problem::poison(standing.record.deaths);
@@ -107,7 +118,6 @@ impl<S: Stage> Worker<S> {
     /// The mark is confirmed before the message is touched: a death from here on is this message's.
     async fn handle_alone(&self, delivery: &Delivery, mut standing: Standing) {
         tracing::warn!(record = ?standing.record, "a suspect: handling it alone");
-        let _held = self.isolation.alone().await;
         match self.attempts.write(delivery, &mut standing, |record| record.alone = true).await {
             Ok(()) => self.handle_and_settle(delivery, standing, true).await,
             Err(error) => self.ledger_away(delivery, &error).await,
