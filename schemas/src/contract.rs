@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::events::type_of;
 use crate::{
@@ -43,9 +44,21 @@ fn event<E: Event>(files: &mut Files, example: &E) -> Result<(), ContractError> 
 }
 
 fn shape<T: Serialize + JsonSchema>(files: &mut Files, name: &str, example: &T) -> Result<(), ContractError> {
-    let schema = serde_json::to_string_pretty(&schema_for!(T))?;
-    files.insert(format!("{name}.schema.json"), schema + "\n");
+    let schema = sorted(serde_json::to_value(schema_for!(T))?);
+    files.insert(format!("{name}.schema.json"), serde_json::to_string_pretty(&schema)? + "\n");
     add(files, name, example)
+}
+
+/// Members in name order, whatever order this build of `serde_json` keeps.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let ordered: BTreeMap<String, Value> = members.into_iter().map(|(k, v)| (k, sorted(v))).collect();
+            Value::Object(ordered.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 fn add<T: Serialize>(files: &mut Files, name: &str, example: &T) -> Result<(), ContractError> {
