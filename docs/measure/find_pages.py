@@ -15,11 +15,14 @@ def run(*args):
 
 
 def middle_page(pages):
+    """The page nearest to the middle that has a sentence, and its middle sentence."""
     for distance in range(len(pages)):
         for index in {len(pages) // 2 + distance, len(pages) // 2 - distance}:
             if 0 <= index < len(pages) and len(pages[index]["text"]) > 400:
-                return pages[index]
-    return None
+                sentence = middle_sentence(pages[index]["text"])
+                if sentence:
+                    return pages[index], sentence
+    return None, None
 
 
 def middle_sentence(text):
@@ -38,9 +41,8 @@ def main():
     tally = collections.defaultdict(lambda: [0, 0])
     for path in sorted(pathlib.Path(options.folder).rglob("*.pdf")):
         report = run(options.heimdex, "extract", "--json", str(path))
-        page = middle_page(report["pages"])
-        sentence = page and middle_sentence(page["text"])
-        if not sentence:
+        page, sentence = middle_page(report["pages"])
+        if not page:
             print(json.dumps({"path": str(path), "skipped": "no page with a sentence"}))
             continue
         answer = run(options.heimdex, "search", "--json", "--limit", "3", "--nats", options.nats, "--org", options.org,

@@ -112,7 +112,9 @@ impl Collection {
 
     /// Finishes what is queued and closes the engine; with `keep` false its files are about to be removed. Blocks.
     pub fn stop(&self, keep: bool) {
-        self.shard.write().unwrap_or_else(PoisonError::into_inner).take().map(engine::release);
+        if let Some(shard) = self.shard.write().unwrap_or_else(PoisonError::into_inner).take() {
+            engine::release(shard);
+        }
         // A writer that is gone already needs no telling.
         let _gone = self.inbox.blocking_send(Message::Stop { keep });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
