@@ -34,6 +34,7 @@ mod analyzer;
 mod bm25;
 mod fold;
 mod hash;
+pub mod language;
 mod question;
 mod script;
 

@@ -1,6 +1,7 @@
 //! The language of a document, as ISO 639-1, from its text.
 
-use whatlang::{Lang, Script};
+use heimdex_lexical::language::{is_iso_639_1, iso_639_1};
+use whatlang::Script;
 
 use crate::Document;
 
@@ -15,80 +16,6 @@ const MIN_LETTERS: usize = 24;
 /// Japanese prose is never below a third of kana; a Chinese text quoting Japanese stays far below this share.
 const KANA_PERCENT: usize = 8;
 
-/// Languages that exist as two-letter codes among those whatlang knows.
-const CODES: &[(Lang, &str)] = &[
-    (Lang::Afr, "af"),
-    (Lang::Aka, "ak"),
-    (Lang::Amh, "am"),
-    (Lang::Ara, "ar"),
-    (Lang::Aze, "az"),
-    (Lang::Bel, "be"),
-    (Lang::Ben, "bn"),
-    (Lang::Bul, "bg"),
-    (Lang::Cat, "ca"),
-    (Lang::Ces, "cs"),
-    (Lang::Cmn, "zh"),
-    (Lang::Cym, "cy"),
-    (Lang::Dan, "da"),
-    (Lang::Deu, "de"),
-    (Lang::Ell, "el"),
-    (Lang::Eng, "en"),
-    (Lang::Epo, "eo"),
-    (Lang::Est, "et"),
-    (Lang::Fin, "fi"),
-    (Lang::Fra, "fr"),
-    (Lang::Guj, "gu"),
-    (Lang::Heb, "he"),
-    (Lang::Hin, "hi"),
-    (Lang::Hrv, "hr"),
-    (Lang::Hun, "hu"),
-    (Lang::Hye, "hy"),
-    (Lang::Ind, "id"),
-    (Lang::Ita, "it"),
-    (Lang::Jav, "jv"),
-    (Lang::Jpn, "ja"),
-    (Lang::Kan, "kn"),
-    (Lang::Kat, "ka"),
-    (Lang::Khm, "km"),
-    (Lang::Kor, "ko"),
-    (Lang::Lat, "la"),
-    (Lang::Lav, "lv"),
-    (Lang::Lit, "lt"),
-    (Lang::Mal, "ml"),
-    (Lang::Mar, "mr"),
-    (Lang::Mkd, "mk"),
-    (Lang::Mya, "my"),
-    (Lang::Nep, "ne"),
-    (Lang::Nld, "nl"),
-    (Lang::Nob, "nb"),
-    (Lang::Ori, "or"),
-    (Lang::Pan, "pa"),
-    (Lang::Pes, "fa"),
-    (Lang::Pol, "pl"),
-    (Lang::Por, "pt"),
-    (Lang::Ron, "ro"),
-    (Lang::Rus, "ru"),
-    (Lang::Sin, "si"),
-    (Lang::Slk, "sk"),
-    (Lang::Slv, "sl"),
-    (Lang::Sna, "sn"),
-    (Lang::Spa, "es"),
-    (Lang::Srp, "sr"),
-    (Lang::Swe, "sv"),
-    (Lang::Tam, "ta"),
-    (Lang::Tel, "te"),
-    (Lang::Tgl, "tl"),
-    (Lang::Tha, "th"),
-    (Lang::Tuk, "tk"),
-    (Lang::Tur, "tr"),
-    (Lang::Ukr, "uk"),
-    (Lang::Urd, "ur"),
-    (Lang::Uzb, "uz"),
-    (Lang::Vie, "vi"),
-    (Lang::Yid, "yi"),
-    (Lang::Zul, "zu"),
-];
-
 /// Sets the language of `document` from its text, keeping a declared one only where the text does not say.
 pub fn assign(document: &mut Document) {
     let found = detect(&sample(document));
@@ -101,8 +28,7 @@ pub fn assign(document: &mut Document) {
 #[must_use]
 pub fn declared(tag: &str) -> Option<String> {
     let primary = tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-    let known = CODES.iter().any(|(_, code)| *code == primary);
-    known.then_some(primary)
+    is_iso_639_1(&primary).then_some(primary)
 }
 
 /// The language of `text`, `None` when unsure.
@@ -119,7 +45,7 @@ pub fn detect(text: &str) -> Option<&'static str> {
     // A script of one language settles it; within Latin, Cyrillic and the like whatlang must be sure.
     let sure = info.is_reliable() || info.script().langs().len() == 1;
     let usable = sure && info.script() != Script::Mandarin;
-    usable.then(|| code_of(info.lang())).flatten()
+    usable.then(|| iso_639_1(info.lang())).flatten()
 }
 
 /// Han characters are shared: kana makes it Japanese, hangul Korean, nothing else Chinese. Counted against all letters,
@@ -144,10 +70,6 @@ fn east_asian(text: &str, letters: usize) -> Option<&'static str> {
         () if kana * 100 >= asian * KANA_PERCENT => "ja",
         () => "zh",
     })
-}
-
-fn code_of(lang: Lang) -> Option<&'static str> {
-    CODES.iter().find(|(known, _)| *known == lang).map(|(_, code)| *code)
 }
 
 /// Characters from evenly spread places of the document.

@@ -2,6 +2,7 @@
 //! close to random; the lexical leg must not pay for that.
 
 use heimdex_index::Candidate;
+use heimdex_lexical::language::iso_639_1;
 use whatlang::Lang;
 
 /// How many of the lexical leg's best say what language a short query is in.
@@ -55,73 +56,6 @@ impl Fluency {
     fn reads_lang(&self, lang: Lang) -> bool {
         self.languages.is_empty() || iso_639_1(lang).is_some_and(|code| self.reads(code))
     }
-}
-
-/// whatlang names languages by ISO 639-3; models and documents by 639-1.
-fn iso_639_1(lang: Lang) -> Option<&'static str> {
-    let codes = [
-        (Lang::Afr, "af"),
-        (Lang::Ara, "ar"),
-        (Lang::Bel, "be"),
-        (Lang::Ben, "bn"),
-        (Lang::Bul, "bg"),
-        (Lang::Cat, "ca"),
-        (Lang::Ces, "cs"),
-        (Lang::Cmn, "zh"),
-        (Lang::Dan, "da"),
-        (Lang::Deu, "de"),
-        (Lang::Ell, "el"),
-        (Lang::Eng, "en"),
-        (Lang::Est, "et"),
-        (Lang::Fin, "fi"),
-        (Lang::Fra, "fr"),
-        (Lang::Guj, "gu"),
-        (Lang::Heb, "he"),
-        (Lang::Hin, "hi"),
-        (Lang::Hrv, "hr"),
-        (Lang::Hun, "hu"),
-        (Lang::Hye, "hy"),
-        (Lang::Ind, "id"),
-        (Lang::Ita, "it"),
-        (Lang::Jpn, "ja"),
-        (Lang::Kan, "kn"),
-        (Lang::Kat, "ka"),
-        (Lang::Khm, "km"),
-        (Lang::Kor, "ko"),
-        (Lang::Lat, "la"),
-        (Lang::Lav, "lv"),
-        (Lang::Lit, "lt"),
-        (Lang::Mal, "ml"),
-        (Lang::Mar, "mr"),
-        (Lang::Mkd, "mk"),
-        (Lang::Mya, "my"),
-        (Lang::Nld, "nl"),
-        (Lang::Nob, "no"),
-        (Lang::Pan, "pa"),
-        (Lang::Pes, "fa"),
-        (Lang::Pol, "pl"),
-        (Lang::Por, "pt"),
-        (Lang::Ron, "ro"),
-        (Lang::Rus, "ru"),
-        (Lang::Sin, "si"),
-        (Lang::Slk, "sk"),
-        (Lang::Slv, "sl"),
-        (Lang::Spa, "es"),
-        (Lang::Srp, "sr"),
-        (Lang::Swe, "sv"),
-        (Lang::Tam, "ta"),
-        (Lang::Tel, "te"),
-        (Lang::Tgl, "tl"),
-        (Lang::Tha, "th"),
-        (Lang::Tuk, "tk"),
-        (Lang::Tur, "tr"),
-        (Lang::Ukr, "uk"),
-        (Lang::Urd, "ur"),
-        (Lang::Uzb, "uz"),
-        (Lang::Vie, "vi"),
-        (Lang::Zul, "zu"),
-    ];
-    codes.iter().find(|(known, _)| *known == lang).map(|(_, code)| *code)
 }
 
 #[cfg(test)]
