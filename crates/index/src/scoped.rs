@@ -5,10 +5,9 @@ use heimdex_schemas::{AssetId, DocumentFacts, EmbeddedChunk, Lineage, Org, Point
 use qdrant_client::Payload;
 use qdrant_client::qdrant::vector::Vector as Named;
 use qdrant_client::qdrant::{
-    Condition, CountPointsBuilder, DenseVector, Filter, NamedVectors, PayloadIncludeSelector, PointId as QdrantId,
-    PointStruct, ScrollPointsBuilder, SetPayloadPointsBuilder, SparseVector, UpsertPointsBuilder, Vector,
+    Condition, CountPointsBuilder, DenseVector, Filter, NamedVectors, PayloadIncludeSelector, PointStruct,
+    ScrollPointsBuilder, SetPayloadPointsBuilder, SparseVector, UpdateMode, UpsertPointsBuilder, Vector,
 };
-use std::collections::HashSet;
 
 use crate::collection::Collection;
 use crate::error::{IndexError, Result};
@@ -55,27 +54,12 @@ impl OrgScoped {
         Ok(written)
     }
 
-    /// Writes those that do not exist yet. Two deliveries of one part that run at the same moment may both find a point
-    /// absent; then the later one stages it again, and finishes by bringing the asset in line with its head.
-    async fn insert(&self, mut batch: Vec<PointStruct>) -> Result<()> {
-        let existing = self.existing(&batch).await?;
-        batch.retain(|point| !point.id.as_ref().is_some_and(|id| existing.contains(id)));
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let request = UpsertPointsBuilder::new(&self.collection.name, batch).wait(true);
-        self.checked(self.collection.inner.client.upsert_points(request).await)?;
+    /// Writes those that do not exist yet; the server decides, so that of two deliveries of one part at the same moment
+    /// the later one leaves a point live that the earlier one made so.
+    async fn insert(&self, batch: Vec<PointStruct>) -> Result<()> {
+        let request = UpsertPointsBuilder::new(&self.collection.name, batch).update_mode(UpdateMode::InsertOnly);
+        self.checked(self.collection.inner.client.upsert_points(request.wait(true)).await)?;
         Ok(())
-    }
-
-    async fn existing(&self, batch: &[PointStruct]) -> Result<HashSet<QdrantId>> {
-        let ids = batch.iter().filter_map(|point| point.id.clone());
-        let filter = of_org(&self.org, [Condition::has_id(ids)]);
-        let limit = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let request = ScrollPointsBuilder::new(&self.collection.name).filter(filter).limit(limit);
-        let request = request.with_payload(false).with_vectors(false);
-        let page = self.checked(self.collection.inner.client.scroll(request).await)?;
-        Ok(page.result.into_iter().filter_map(|found| found.id).collect())
     }
 
     /// Makes the staged points of a complete upload searchable. Nothing happens to points in another state.

@@ -290,6 +290,22 @@ async fn an_upsert_replaces_the_whole_point() {
 }
 
 #[tokio::test]
+async fn insert_only_leaves_what_exists_as_it_is() {
+    let (served, _dir) = filled().await;
+    let client = &served.client;
+    let (before, existing) = (payload_of(client, 1).await, count(client, None).await);
+    let points = [1, 901].map(|id| point(id, vec![0.5, 0.5], &[(1, 1.0)], serde_json::json!({"new": true})));
+    let request = UpsertPointsBuilder::new(NAME, points.to_vec()).update_mode(UpdateMode::InsertOnly);
+    client.upsert_points(request.wait(true)).await.unwrap();
+    assert_eq!(payload_of(client, 1).await, before);
+    assert_eq!(
+        (payload_of(client, 901).await, count(client, None).await),
+        (serde_json::json!({"new": true}), existing + 1)
+    );
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn nearest_by_dense_sparse_and_stored_vectors() {
     let (served, _dir) = filled().await;
     let client = &served.client;

@@ -80,6 +80,7 @@ impl Drop for InHand<'_> {
 /// Does what the text says: `ok`, `slow 300` (milliseconds), `transient`, `permanent`, `unavailable`, `panic`, `abort`.
 async fn obey(seen: &Seen, text: &str) -> Result<(), Asked> {
     let fail = |class| Err(Asked { class });
+    tracing::info!(text, "in hand");
     match text.split_once(' ').unwrap_or((text, "")) {
         ("slow", millis) => {
             tokio::time::sleep(Duration::from_millis(millis.parse().unwrap())).await;

@@ -32,6 +32,8 @@ const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 const BROKER_RETRY: Duration = Duration::from_millis(200);
 /// How often the index is asked whether it is there.
 const INDEX_WATCH: Duration = Duration::from_secs(2);
+/// How long it may take to answer that.
+const INDEX_PATIENCE: Duration = Duration::from_secs(5);
 /// Messages in hand per stage. The embedder holds several parts so that batches fill across documents; the others work
 /// on one core each and wait for disks between.
 const EMBEDDER_PERMITS: usize = 16;
@@ -217,9 +219,10 @@ impl Kitchen<'_> {
         let (index, health, stop) = (self.index()?, self.process.health.clone(), self.shutdown.clone());
         self.tasks.spawn(async move {
             loop {
-                match index.ready().await {
-                    Ok(()) => health.set("index", State::Yes),
-                    Err(error) => health.set("index", State::No(error.to_string())),
+                match tokio::time::timeout(INDEX_PATIENCE, index.ready()).await {
+                    Ok(Ok(())) => health.set("index", State::Yes),
+                    Ok(Err(error)) => health.set("index", State::No(error.to_string())),
+                    Err(_) => health.set("index", State::No("it does not answer".to_owned())),
                 }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),

@@ -60,6 +60,8 @@ impl PayloadEdit {
 pub enum Operation {
     /// A change that is absolute already.
     Change(Change),
+    /// Stores those of these points that do not exist when the operation's turn comes.
+    Insert(Vec<PointStructPersisted>),
     /// Deletes what a filter matches.
     DeleteMatching(Filter),
     /// Changes payload fields of some points.
@@ -67,6 +69,15 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Stores points; with `insert_only`, points that exist stay as they are.
+    pub fn upsert(points: Vec<proto::PointStruct>, insert_only: bool, config: &EdgeConfig) -> Result<Self> {
+        let change = Change::upsert(points, config)?;
+        match change.effect {
+            Effect::Upsert(points) if insert_only => Ok(Self::Insert(points)),
+            effect => Ok(Self::Change(Change { effect, ..change })),
+        }
+    }
+
     /// Deletes points by id or by filter.
     pub fn delete(target: Target) -> Self {
         match target {

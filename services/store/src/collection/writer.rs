@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use qdrant_edge::{JsonPath, PayloadFieldSchema, PointId, WithPayloadInterface, WithVector};
+use qdrant_edge::{JsonPath, PayloadFieldSchema, PointId, PointStructPersisted, WithPayloadInterface, WithVector};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -212,12 +212,19 @@ impl Writer {
     fn operate(&mut self, operation: Operation) -> Result<()> {
         match operation {
             Operation::Change(change) => self.change(change),
+            Operation::Insert(points) => self.insert(points),
             Operation::DeleteMatching(filter) => {
                 let ids = reads::matching(self.engine.shard(), Some(filter))?;
                 if ids.is_empty() { Ok(()) } else { self.change(Change::delete(ids)) }
             }
             Operation::Edit(target, edit) => self.edit(target, &edit),
         }
+    }
+
+    fn insert(&mut self, mut points: Vec<PointStructPersisted>) -> Result<()> {
+        let found = self.found(&points.iter().map(|point| point.id).collect::<Vec<_>>())?;
+        points.retain(|point| !found.contains(&point.id));
+        if points.is_empty() { Ok(()) } else { self.change(Change::images(points)) }
     }
 
     fn edit(&mut self, target: Target, edit: &PayloadEdit) -> Result<()> {
@@ -236,16 +243,21 @@ impl Writer {
     fn existing(&self, mut ids: Vec<PointId>) -> Result<Vec<PointId>> {
         ids.sort_unstable();
         ids.dedup();
-        let (payload, vectors) = (WithPayloadInterface::Bool(false), WithVector::Bool(false));
-        let found = reads::get(self.engine.shard(), &ids, payload, vectors)?;
-        let found: HashSet<PointId> = found.into_iter().map(|record| record.id).collect();
+        let found = self.found(&ids)?;
         match ids.iter().find(|id| !found.contains(id)) {
             Some(missing) => Err(Error::NotFound(format!("no point with id {missing} found"))),
             None => Ok(ids),
         }
     }
 
-    fn images(&self, ids: &[PointId]) -> Result<Vec<qdrant_edge::PointStructPersisted>> {
+    /// Those of these ids that exist.
+    fn found(&self, ids: &[PointId]) -> Result<HashSet<PointId>> {
+        let (payload, vectors) = (WithPayloadInterface::Bool(false), WithVector::Bool(false));
+        let records = reads::get(self.engine.shard(), ids, payload, vectors)?;
+        Ok(records.into_iter().map(|record| record.id).collect())
+    }
+
+    fn images(&self, ids: &[PointId]) -> Result<Vec<PointStructPersisted>> {
         let (payload, vectors) = (WithPayloadInterface::Bool(true), WithVector::Bool(true));
         let records = reads::get(self.engine.shard(), ids, payload, vectors)?;
         Ok(records.into_iter().map(points::image).collect())
@@ -310,7 +322,7 @@ fn answer(reply: Reply, result: Result<()>) {
 fn logged_bytes(operations: &[Operation]) -> usize {
     let bytes = operations.iter().map(|operation| match operation {
         Operation::Change(change) => change.record.bytes.len(),
-        Operation::DeleteMatching(_) | Operation::Edit(..) => 0,
+        Operation::Insert(_) | Operation::DeleteMatching(_) | Operation::Edit(..) => 0,
     });
     bytes.sum()
 }
@@ -322,7 +334,7 @@ fn all_changes(operations: Vec<Operation>) -> std::result::Result<Vec<Change>, V
     }
     let changes = operations.into_iter().filter_map(|operation| match operation {
         Operation::Change(change) => Some(change),
-        Operation::DeleteMatching(_) | Operation::Edit(..) => None,
+        Operation::Insert(_) | Operation::DeleteMatching(_) | Operation::Edit(..) => None,
     });
     Ok(changes.collect())
 }

@@ -9,7 +9,7 @@ use qdrant_edge::{FacetRequest, FacetValue, ScrollRequest};
 use tonic::{Request, Response};
 
 use super::{Reply, Service, seconds, unsupported};
-use crate::collection::operation::{Change, Operation};
+use crate::collection::operation::Operation;
 use crate::collection::{Collection, reads};
 use crate::convert::points::{retrieved, scored, target};
 use crate::convert::{self, filter, index, json_path, payload, point_id, point_ids, proto_id, query, vectors};
@@ -26,10 +26,10 @@ impl Points for Service {
     async fn upsert(&self, request: Request<proto::UpsertPoints>) -> Reply<proto::PointsOperationResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        updates::refuse_conditions(request.update_filter.is_some(), request.update_mode)?;
         let collection = self.store.collection(&request.collection_name)?;
-        let change = Change::upsert(request.points, collection.config())?;
-        collection.write(vec![Operation::Change(change)]).await?;
+        let (conditional, mode) = (request.update_filter.is_some(), request.update_mode);
+        let operation = updates::upsert(request.points, conditional, mode, collection.config())?;
+        collection.write(vec![operation]).await?;
         completed(started)
     }
 

@@ -6,7 +6,7 @@ use qdrant_client::qdrant as proto;
 use qdrant_client::qdrant::points_update_operation::Operation as Batched;
 use qdrant_edge::{EdgeConfig, Payload};
 
-use crate::collection::operation::{Change, Operation, PayloadEdit};
+use crate::collection::operation::{Operation, PayloadEdit};
 use crate::convert::json_path;
 use crate::convert::payload::payload;
 use crate::convert::points::target;
@@ -15,15 +15,22 @@ use crate::error::{Error, Result, invalid};
 type Fields = HashMap<String, proto::Value>;
 type Selector = Option<proto::PointsSelector>;
 
-/// Refuses upserts that depend on what is there.
-pub fn refuse_conditions(filter: bool, mode: Option<i32>) -> Result<()> {
-    if filter {
+/// Stores points, or with the mode InsertOnly those that do not exist yet.
+pub fn upsert(
+    points: Vec<proto::PointStruct>,
+    conditional: bool,
+    mode: Option<i32>,
+    config: &EdgeConfig,
+) -> Result<Operation> {
+    if conditional {
         return Err(Error::Unimplemented("the upsert field update_filter".into()));
     }
-    if mode.unwrap_or(0) != 0 {
-        return Err(Error::Unimplemented("the upsert field update_mode".into()));
+    let mode = proto::UpdateMode::try_from(mode.unwrap_or_default());
+    match mode.map_err(|e| invalid(format!("update_mode: {e}")))? {
+        proto::UpdateMode::Upsert => Operation::upsert(points, false, config),
+        proto::UpdateMode::InsertOnly => Operation::upsert(points, true, config),
+        proto::UpdateMode::UpdateOnly => Err(Error::Unimplemented("the upsert mode UpdateOnly".into())),
     }
-    Ok(())
 }
 
 /// Sets payload fields, at a path when `key` is given.
@@ -59,10 +66,7 @@ pub fn clear_payload(points: Selector) -> Result<Operation> {
 #[expect(deprecated, reason = "the two oldest variants are refused by name")]
 pub fn batched(operation: proto::PointsUpdateOperation, config: &EdgeConfig) -> Result<Operation> {
     match operation.operation.ok_or_else(|| invalid("an update operation is empty"))? {
-        Batched::Upsert(list) => {
-            refuse_conditions(list.update_filter.is_some(), list.update_mode)?;
-            Ok(Operation::Change(Change::upsert(list.points, config)?))
-        }
+        Batched::Upsert(list) => upsert(list.points, list.update_filter.is_some(), list.update_mode, config),
         Batched::DeletePoints(delete) => Ok(Operation::delete(target(delete.points)?)),
         Batched::SetPayload(set) => set_payload(set.payload, set.points_selector, set.key),
         Batched::OverwritePayload(set) => overwrite_payload(set.payload, set.points_selector, set.key),
