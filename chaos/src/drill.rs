@@ -1,169 +1,248 @@
-//! One run on a cluster of its own: publish, strike, settle, look.
+//! One run on a cluster of its own: publish, strike, heal, settle, look, judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use heimdex_e2e::{Client, Upload};
-use heimdex_schemas::{StageName, UploadId};
-use heimdex_testkit::heimdex::{Cluster, ClusterConfig, Topology};
+use anyhow::{Context as _, ensure};
+use heimdex_schemas::{Receipt, ReceiptState, UploadId};
 use tokio::task::JoinHandle;
 
-use crate::faults::{Fault, Schedule};
-use crate::logs;
-use crate::observe::{self, Observation};
-use crate::producer::{Produced, produce};
-use crate::settings::Settings;
+use crate::acks;
+use crate::cluster::{Cluster, Plan};
+use crate::expect::Expected;
+use crate::faults::{self, Kind, Strike};
+use crate::injector::{Injector, Struck};
+use crate::observe::{Observation, Observer, Unsettled, Watch};
+use crate::oracle::{self, Verdict};
+use crate::pool::Pool;
+use crate::producer::{Produced, Producers};
+use crate::reader::{Reader, Reading, Sightings};
+use crate::reference::Reference;
+use crate::scenario::Scenario;
+use crate::workload::{Event, Workload};
 
-/// How often a process that ended by itself is looked for, and started again.
-const WATCH: Duration = Duration::from_millis(200);
+/// How often healing and reviving is looked after.
+const TEND: Duration = Duration::from_millis(100);
+/// Between two looks at a cluster that is quiet but not yet as it must be.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Tries of a strike that meets nobody.
+const TRIES: usize = 10;
 
 /// What happened, and what is there afterwards.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Run {
     pub produced: Produced,
-    pub strikes: BTreeMap<Fault, usize>,
-    /// Processes that ended by themselves (a broker that is away at the start), by part and how they ended.
-    pub exits: BTreeMap<String, usize>,
+    /// Kinds that were to strike.
+    pub planned: BTreeSet<Kind>,
+    pub struck: Struck,
+    /// Events with a wrong clock.
+    pub skewed: usize,
     /// From the first upload to the last strike.
     pub struck_for: Duration,
-    /// From the last strike to the last receipt, with empty queues.
-    pub settled_in: Duration,
-    /// Accepted uploads without a receipt when patience ended.
-    pub waiting: Vec<UploadId>,
-    /// Messages still in the stages' queues then.
-    pub queued: u64,
+    /// What had not ended when patience did; how long everything took to end.
+    pub unsettled: Unsettled,
     pub observation: Observation,
+    pub sightings: Sightings,
+    /// Messages that came again after a process saw them confirmed as acknowledged.
+    pub acked_again: Vec<String>,
 }
 
-/// Publishes everything at once and waits until it has settled.
-///
-/// # Errors
-/// When the cluster cannot be looked into.
-pub async fn undisturbed(settings: &Settings, uploads: &[Upload]) -> anyhow::Result<Run> {
-    let drill = Drill::start(settings, "undisturbed").await;
-    let produced = produce(drill.client.clone(), uploads.to_vec(), Duration::ZERO).await;
-    drill.finish(uploads, produced, Duration::ZERO).await
+/// One scenario with one seed.
+pub struct Drill<'a> {
+    pub scenario: &'a Scenario,
+    pub seed: u64,
+    pub pool: &'a Arc<Pool>,
+    pub reference: &'a Reference,
+    /// Variables of the program on top of the scenario's.
+    pub variables: &'a [(String, String)],
+    /// Where the processes' output is kept when a promise was broken.
+    pub logs: Option<PathBuf>,
 }
 
-/// Publishes while one process after the other is killed, in the order of `seed`.
-///
-/// # Errors
-/// When publishing did not end in time, or the cluster cannot be looked into.
-pub async fn disturbed(settings: &Settings, uploads: &[Upload], seed: u64) -> anyhow::Result<Run> {
-    let mut drill = Drill::start(settings, &format!("seed-{seed}")).await;
-    let begun = Instant::now();
-    let producing = tokio::spawn(produce(drill.client.clone(), uploads.to_vec(), settings.pace()));
-    drill.strike_while(&producing, seed).await?;
-    let struck_for = begun.elapsed();
-    let produced = producing.await?;
-    drill.finish(uploads, produced, struck_for).await
-}
-
-struct Drill<'a> {
-    settings: &'a Settings,
-    name: String,
-    cluster: Cluster,
-    client: Client,
-    strikes: BTreeMap<Fault, usize>,
-    exits: BTreeMap<String, usize>,
-}
-
-impl<'a> Drill<'a> {
-    async fn start(settings: &'a Settings, name: &str) -> Self {
-        let config = ClusterConfig { topology: Topology::OneProcessPerPart, variables: settings.variables.clone() };
-        let cluster = Cluster::with(&config);
-        let client = Client::connect(cluster.nats_url()).await;
-        Self { settings, name: name.to_owned(), cluster, client, strikes: BTreeMap::new(), exits: BTreeMap::new() }
+impl Drill<'_> {
+    /// Runs it on a fresh cluster. Must be awaited on a thread that lives as long as the cluster: the kernel kills each
+    /// process when the thread that started it ends.
+    ///
+    /// # Errors
+    /// When it could not be run to its end, so that nothing can be said.
+    pub async fn run(&self) -> anyhow::Result<(Run, Verdict)> {
+        let workload = Arc::new(Workload::new(&self.scenario.workload, self.pool, self.seed)?);
+        let strikes = faults::schedule(self.scenario, self.seed)?;
+        let cluster = Cluster::start(&self.plan(&strikes)).await?;
+        let observer = Observer::connect(&cluster).await?;
+        let reading = self.read(&cluster, &workload).await?;
+        let mut injector = Injector::new(cluster, observer.bus().clone());
+        let mut run = Run { skewed: workload.skewed(), ..Run::default() };
+        run.planned = strikes.iter().map(|strike| strike.kind).collect();
+        let done = self.strike_and_settle(&mut injector, &observer, &workload, (strikes, &mut run)).await;
+        if let Some(reading) = reading {
+            run.sightings = reading.end().await?;
+        }
+        run.struck = injector.struck.clone();
+        if let Err(error) = done {
+            self.keep_logs(&injector.cluster);
+            return Err(error);
+        }
+        if self.scenario.acks_once {
+            run.acked_again = acks::twice(injector.cluster.processes.iter().map(|process| process.output()));
+        }
+        let verdict = self.judge(&mut run, &mut injector, &observer, &workload).await?;
+        if !verdict.holds() {
+            self.keep_logs(&injector.cluster);
+        }
+        Ok((run, verdict))
     }
 
-    async fn strike_while(&mut self, producing: &JoinHandle<Produced>, seed: u64) -> anyhow::Result<()> {
+    fn plan(&self, strikes: &[Strike]) -> Plan {
+        let links = [Kind::Partition, Kind::Latency, Kind::Loss, Kind::Reset];
+        let mebibytes = |(part, size): (_, &u64)| (part, size << 20);
+        let settings = self.scenario.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Plan {
+            placement: self.scenario.placement(self.seed),
+            copies: self.scenario.copies.clone(),
+            variables: settings.chain(self.variables.iter().cloned()).collect(),
+            volumes: self.scenario.disks.iter().map(|(part, size)| mebibytes((*part, size))).collect(),
+            proxied: strikes.iter().any(|strike| links.contains(&strike.kind)),
+            seed: self.seed,
+        }
+    }
+
+    async fn read(&self, cluster: &Cluster, workload: &Workload) -> anyhow::Result<Option<Reading>> {
+        if !self.scenario.reader {
+            return Ok(None);
+        }
+        let reader = Reader::new(&cluster.nats_url(), workload, (self.pool, self.reference)).await?;
+        Ok(Some(Reading::start(reader)))
+    }
+
+    fn producers(&self, cluster: &Cluster, workload: &Arc<Workload>, strikes: usize) -> Producers {
+        let struck = Duration::from_millis(self.scenario.every_ms) * u32::try_from(strikes).unwrap_or(u32::MAX);
+        let time = Duration::from_secs_f64(self.scenario.workload.seconds).max(struck);
+        let (pool, workload) = (Arc::clone(self.pool), Arc::clone(workload));
+        Producers { url: cluster.producer_url(), pool, workload, time }
+    }
+
+    async fn strike_and_settle(
+        &self,
+        injector: &mut Injector,
+        observer: &Observer,
+        workload: &Arc<Workload>,
+        (strikes, run): (Vec<Strike>, &mut Run),
+    ) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let mut schedule = Schedule::new(seed);
-        let mut beat = tokio::time::interval(self.settings.every);
-        let mut watch = tokio::time::interval(WATCH);
-        beat.tick().await;
-        while self.struck() < self.settings.strikes || !producing.is_finished() {
-            tokio::select! {
-                _ = beat.tick() => self.strike(&mut schedule),
-                _ = watch.tick() => self.revive(),
-            }
-            ensure!(
-                begun.elapsed() < self.settings.patience,
-                "publishing did not end within {:?}",
-                self.settings.patience
-            );
+        let producers = self.producers(&injector.cluster, workload, strikes.len());
+        let patience = self.patience() + producers.time;
+        let producing = tokio::spawn(producers.run());
+        self.strike_while(injector, &producing, (strikes, patience)).await?;
+        run.struck_for = begun.elapsed();
+        run.produced = producing.await??;
+        let jobs: Vec<UploadId> = workload.events.iter().map(Event::job).collect();
+        let watch = Watch::new(observer, &jobs);
+        run.unsettled = watch.quiet(self.patience(), async || injector.revive().await).await?;
+        if !workload.late.is_empty() && run.unsettled.waiting.is_empty() {
+            let late = self.producers(&injector.cluster, workload, 0).again(&workload.late).await?;
+            run.produced.copies += late.copies;
+            let took = run.unsettled.took;
+            run.unsettled = watch.quiet(self.patience(), async || injector.revive().await).await?;
+            run.unsettled.took += took;
         }
         Ok(())
     }
 
-    fn struck(&self) -> usize {
-        self.strikes.values().sum()
-    }
-
-    fn strike(&mut self, schedule: &mut Schedule) {
-        let Some(fault) = schedule.next() else { return };
-        if fault.strike(&mut self.cluster) {
-            *self.strikes.entry(fault).or_default() += 1;
-        }
-        if let Fault::Process(part) = fault {
-            let process = self.cluster.process(part);
-            logs::keep(self.settings.logs.as_deref(), &self.name, process);
-            process.restart();
-        }
-    }
-
-    /// Starts what ended by itself again, as an orchestrator does.
-    fn revive(&mut self) {
-        for process in self.cluster.processes() {
-            if !process.is_running() {
-                let status = process.wait(Duration::ZERO);
-                *self.exits.entry(format!("{} {status}", process.name())).or_default() += 1;
-                logs::keep(self.settings.logs.as_deref(), &self.name, process);
-                process.restart();
-            }
-        }
-    }
-
-    async fn finish(mut self, uploads: &[Upload], produced: Produced, struck_for: Duration) -> anyhow::Result<Run> {
+    /// Until every strike has struck, every event is accepted, and everything is healed.
+    async fn strike_while(
+        &self,
+        injector: &mut Injector,
+        producing: &JoinHandle<anyhow::Result<Produced>>,
+        (strikes, patience): (Vec<Strike>, Duration),
+    ) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let mut waiting: Vec<Upload> = uploads.to_vec();
-        let mut watch = tokio::time::interval(WATCH);
-        let mut queued = u64::MAX;
-        while (!waiting.is_empty() || queued > 0) && begun.elapsed() < self.settings.patience {
-            watch.tick().await;
-            self.revive();
-            waiting = self.without_receipt(waiting).await;
-            queued = self.queued().await;
-        }
-        let settled_in = begun.elapsed();
-        let observation = observe::observe(&self.client, &self.cluster).await?;
-        for process in self.cluster.processes() {
-            logs::keep(self.settings.logs.as_deref(), &self.name, process);
-        }
-        let waiting = waiting.iter().map(Upload::job).collect();
-        let Self { strikes, exits, .. } = self;
-        Ok(Run { produced, strikes, exits, struck_for, settled_in, waiting, queued, observation })
-    }
-
-    async fn without_receipt(&self, uploads: Vec<Upload>) -> Vec<Upload> {
-        let receipts = self.client.bus().receipts();
-        let mut waiting = Vec::new();
-        for upload in uploads {
-            if !matches!(receipts.current(&upload.org, upload.job()).await, Ok(Some(_))) {
-                waiting.push(upload);
+        let mut left: VecDeque<(Strike, usize)> = strikes.into_iter().map(|strike| (strike, 0)).collect();
+        let every = Duration::from_millis(self.scenario.every_ms.max(1));
+        let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        let mut tend = tokio::time::interval(TEND);
+        // What is missed while a strike takes its time is not made up for.
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !(left.is_empty() && producing.is_finished()) {
+            tokio::select! {
+                _ = beat.tick() => self.strike_next(injector, &mut left).await?,
+                _ = tend.tick() => {
+                    injector.heal(false).await?;
+                    injector.revive().await?;
+                }
             }
+            ensure!(begun.elapsed() < patience, "the producers were not done within {patience:?}");
         }
-        waiting
+        while !injector.is_calm() {
+            tend.tick().await;
+            injector.heal(false).await?;
+            injector.revive().await?;
+        }
+        Ok(())
     }
 
-    /// Messages in all stages' queues; unknown is not none.
-    async fn queued(&self) -> u64 {
-        let mut queued = 0u64;
-        for stage in StageName::ALL {
-            let state = self.client.bus().queue_state(*stage).await;
-            queued = queued.saturating_add(state.map_or(1, |state| state.messages));
+    async fn strike_next(&self, injector: &mut Injector, left: &mut VecDeque<(Strike, usize)>) -> anyhow::Result<()> {
+        let Some((strike, tries)) = left.pop_front() else { return Ok(()) };
+        let shown = format!("{} {}", strike.kind, strike.target);
+        let struck = injector.strike(strike.clone()).await.with_context(|| format!("striking: {shown}"))?;
+        if !struck && tries < TRIES {
+            left.push_back((strike, tries + 1));
         }
-        queued
+        Ok(())
     }
+
+    const fn patience(&self) -> Duration {
+        Duration::from_secs(self.scenario.patience_s)
+    }
+
+    /// What a quiet cluster holds, looked at until it is right or the scenario's grace has passed.
+    async fn judge(
+        &self,
+        run: &mut Run,
+        injector: &mut Injector,
+        observer: &Observer,
+        workload: &Workload,
+    ) -> anyhow::Result<Verdict> {
+        let begun = Instant::now();
+        let mut gone = Expected::new(workload, self.reference, &BTreeSet::new()).gone;
+        loop {
+            run.observation = observer.observe(&gone).await?;
+            let expected = Expected::new(workload, self.reference, &self.excused(&run.observation.receipts));
+            let verdict = oracle::judge(run, &expected, self.reference);
+            if verdict.holds() || begun.elapsed() > Duration::from_secs(self.scenario.grace_s) {
+                return Ok(verdict);
+            }
+            gone = expected.gone;
+            tokio::time::sleep(AGAIN).await;
+            injector.revive().await?;
+        }
+    }
+
+    fn excused(&self, receipts: &BTreeMap<UploadId, Receipt>) -> BTreeSet<UploadId> {
+        let allowed = |receipt: &Receipt| {
+            let mut codes = receipt.failures.iter().map(|failure| &failure.code);
+            receipt.state == ReceiptState::Failed && codes.any(|code| self.scenario.may_fail.contains(code))
+        };
+        receipts.iter().filter(|(_, receipt)| allowed(receipt)).map(|(job, _)| *job).collect()
+    }
+
+    fn keep_logs(&self, cluster: &Cluster) {
+        let Some(folder) = &self.logs else { return };
+        let folder = folder.join(format!("{}-{}", self.scenario.name, self.seed));
+        match keep(&folder, cluster) {
+            Ok(()) => eprintln!("what the processes wrote is in {}", folder.display()),
+            Err(error) => eprintln!("{}: {error}", folder.display()),
+        }
+    }
+}
+
+fn keep(folder: &Path, cluster: &Cluster) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for process in &cluster.processes {
+        std::fs::write(folder.join(format!("{}.log", process.name())), process.output())?;
+    }
+    let broker = cluster.data_dir().join("nats/nats.log");
+    std::fs::copy(broker, folder.join("nats-server.log")).map(drop).or(Ok(()))
 }

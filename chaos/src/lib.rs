@@ -1,22 +1,31 @@
-//! Drills over the real program: a producer, a fault injector, and an oracle that says afterwards what was owed.
+//! Drills over the real program: producers, a fault injector, and an oracle that says afterwards what was owed.
 //!
-//! Every accepted upload is an obligation. After the faults stop, each must have exactly one current receipt, and the
-//! index must hold exactly what a run without faults leaves there. A drill that did not strike every kind of fault
-//! proved nothing and fails.
+//! Every accepted event is an obligation. After the faults stop, each must have exactly one current receipt, and the index
+//! must hold exactly what the workload says. A run in which a kind of fault never struck proved nothing and fails.
 
-pub mod documents;
+mod acks;
+pub mod bites;
+pub mod cluster;
 pub mod drill;
+pub mod expect;
 pub mod faults;
-pub mod logs;
+pub mod injector;
+pub mod measure;
+pub mod memory;
 pub mod observe;
 pub mod oracle;
+pub mod pool;
 pub mod producer;
+pub mod proxy;
+pub mod reader;
+pub mod reference;
 pub mod report;
-pub mod settings;
+pub mod scenario;
+pub mod suite;
+pub mod workload;
 
-pub use drill::{Run, disturbed, undisturbed};
-pub use faults::Fault;
-pub use observe::Observation;
+pub use drill::{Drill, Run};
 pub use oracle::Verdict;
-pub use report::Report;
-pub use settings::Settings;
+pub use report::{Ended, Report, Summary};
+pub use scenario::Scenario;
+pub use suite::Suite;

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::events::type_of;
 use crate::{
-    AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts, EmbeddedChunk,
-    Event, Failure, FailureClass, Lane, Lineage, Order, Outcome, Page, PointId, Progress, Receipt, ReceiptState,
-    Sparse, StageName, TokenError, UploadId, Vectors,
+    AssetDeleted, AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts,
+    EmbeddedChunk, Event, Failure, FailureClass, Lane, Lineage, Order, OrgPurged, Outcome, Page, PointId, Progress,
+    Receipt, ReceiptState, Sparse, StageName, StageTime, TokenError, UploadId, Vectors,
 };
 
 /// Why the contract files could not be made.
@@ -30,11 +30,14 @@ pub type Files = BTreeMap<String, String>;
 pub fn files() -> Result<Files, ContractError> {
     let mut files = Files::new();
     event(&mut files, &asset_uploaded()?)?;
+    event(&mut files, &asset_deleted()?)?;
+    event(&mut files, &OrgPurged { org: None, reason: Some("the customer left".to_owned()) })?;
     event(&mut files, &document_extracted()?)?;
     event(&mut files, &chunks_created()?)?;
     event(&mut files, &chunks_embedded(Outcome::Embedded(vectors()?))?)?;
     add(&mut files, "heimdex.chunks.embedded.v1.failed", &chunks_embedded(Outcome::Failed(failure()))?)?;
     event(&mut files, &receipt()?)?;
+    add(&mut files, "heimdex.asset.receipt.v1.deleted", &deletion_receipt()?)?;
     shape(&mut files, "heimdex.progress.v1", &progress()?)?;
     Ok(files)
 }
@@ -76,6 +79,7 @@ fn lineage() -> Result<Lineage, TokenError> {
         asset_id: "handbook/travel".parse()?,
         upload: upload()?,
         order: Order::by_stream(1_790_000_000, 42),
+        position: Order::by_stream(1_790_000_000, 42),
         lane: Lane::Interactive,
         model: "all-minilm-l6-v2".parse()?,
         replay: 0,
@@ -83,7 +87,18 @@ fn lineage() -> Result<Lineage, TokenError> {
         title: Some("Travel policy".to_owned()),
         source: Some("travel-policy.pdf".to_owned()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        trail: vec![stage_time(StageName::Extractor)],
     })
+}
+
+fn stage_time(stage: StageName) -> StageTime {
+    let at = DateTime::UNIX_EPOCH;
+    StageTime { stage, queued_at: at, started_at: at, finished_at: at, messages: 1 }
+}
+
+fn asset_deleted() -> Result<AssetDeleted, TokenError> {
+    let reason = Some("withdrawn by its author".to_owned());
+    Ok(AssetDeleted { asset_id: "handbook/travel".parse()?, org: None, reason })
 }
 
 fn asset_uploaded() -> Result<AssetUploaded, TokenError> {
@@ -147,7 +162,7 @@ fn vectors() -> Result<Vectors, TokenError> {
         sparse: Sparse { indices: vec![7, 19], values: vec![1.2, 0.9] },
     };
     let numerics = "openvino/bf16/onnxruntime-1.24.1".to_owned();
-    Ok(Vectors { space, dimension: 2, numerics, chunks: vec![embedded], missing: Vec::new() })
+    Ok(Vectors { space, dimension: 2, numerics, chunks: vec![embedded], missing: Vec::new(), reused: 0 })
 }
 
 fn failure() -> Failure {
@@ -166,12 +181,12 @@ fn chunks_embedded(outcome: Outcome) -> Result<ChunksEmbedded, TokenError> {
 fn receipt() -> Result<Receipt, TokenError> {
     Ok(Receipt {
         org: "acme".parse()?,
-        asset_id: "handbook/travel".parse()?,
+        asset_id: Some("handbook/travel".parse()?),
         upload: upload()?,
         state: ReceiptState::Indexed,
         version: 0,
         order: Order::by_stream(1_790_000_000, 42),
-        model: "all-minilm-l6-v2".parse()?,
+        model: Some("all-minilm-l6-v2".parse()?),
         chunks: 1,
         pages: 1,
         format: Some("pdf".to_owned()),
@@ -179,9 +194,28 @@ fn receipt() -> Result<Receipt, TokenError> {
         warnings: Vec::new(),
         missing: Vec::new(),
         failures: Vec::new(),
+        reused: 0,
+        truncated_tokens: 0,
+        removed: 0,
+        stages: vec![stage_time(StageName::Extractor)],
         superseded_by: None,
         accepted_at: DateTime::UNIX_EPOCH,
         completed_at: DateTime::UNIX_EPOCH,
+    })
+}
+
+fn deletion_receipt() -> Result<Receipt, TokenError> {
+    Ok(Receipt {
+        upload: UploadId::new(&"acme".parse()?, "/cms", "0002"),
+        state: ReceiptState::Deleted,
+        model: None,
+        chunks: 0,
+        pages: 0,
+        format: None,
+        language: None,
+        removed: 1,
+        stages: vec![stage_time(StageName::Eraser)],
+        ..receipt()?
     })
 }
 
@@ -192,6 +226,8 @@ fn progress() -> Result<Progress, TokenError> {
         stage: StageName::Embedder,
         part: 0,
         parts: 1,
+        outputs: 1,
+        sequence: Some(42),
         at: DateTime::UNIX_EPOCH,
     })
 }

@@ -21,6 +21,10 @@ use crate::ids::MsgId;
 
 /// Prefix of context attributes in binary mode.
 pub const ATTRIBUTE_PREFIX: &str = "ce-";
+/// The header of a message that an operator sent again: how often. It stands beside the event, in both modes, so that the
+/// event itself stays as it was.
+pub const REPLAY_HEADER: &str = "Heimdex-Replay";
+const REPLAY: &str = "heimdexreplay";
 /// Media type of structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
 const CONTENT_TYPE: &str = "content-type";
@@ -122,15 +126,25 @@ impl Envelope {
         payload: Bytes,
     ) -> Result<Self, EnvelopeError> {
         let mut attributes = BTreeMap::new();
-        let mut content_type = None;
+        let (mut content_type, mut replay) = (None, None);
         for (name, value) in headers {
             let name = name.to_ascii_lowercase();
             if let Some(attribute) = name.strip_prefix(ATTRIBUTE_PREFIX) {
                 insert(&mut attributes, attribute, unescape(attribute, value)?)?;
             } else if name == CONTENT_TYPE {
                 content_type = Some(value.to_owned());
+            } else if name.eq_ignore_ascii_case(REPLAY_HEADER) {
+                replay = value.parse::<u32>().ok();
             }
         }
+        let envelope = Self::read(attributes, content_type, payload)?;
+        Ok(match replay {
+            Some(replay) => envelope.with_extension(REPLAY, &replay.to_string()),
+            None => envelope,
+        })
+    }
+
+    fn read(mut attributes: Attributes, content_type: Option<String>, payload: Bytes) -> Result<Self, EnvelopeError> {
         let structured = content_type.as_deref().is_some_and(|t| t.to_ascii_lowercase().starts_with(STRUCTURED));
         if structured || (attributes.is_empty() && content_type.is_none() && payload.first() == Some(&b'{')) {
             return decode_structured(&payload);
@@ -237,10 +251,16 @@ impl Envelope {
         self.extension("traceparent")
     }
 
-    /// How often an operator has replayed the upload (`heimdexreplay`), 0 for the original.
+    /// The same event as its `times`th replay.
+    #[must_use]
+    pub fn as_replay(self, times: u32) -> Self {
+        self.with_extension(REPLAY, &times.to_string())
+    }
+
+    /// How often an operator has replayed the event (the extension `heimdexreplay`, or [`REPLAY_HEADER`]), 0 for the original.
     #[must_use]
     pub fn replay(&self) -> u32 {
-        self.extension("heimdexreplay").and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.extension(REPLAY).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 }
 

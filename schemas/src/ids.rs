@@ -85,7 +85,7 @@ impl MsgId {
 ///
 /// The text form is two 16-digit hexadecimal numbers, so that text order is order. An uploader's own `sequence`
 /// outranks the position in the stream; a recreated stream has a later epoch, so it outranks the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Order {
@@ -106,6 +106,30 @@ impl Order {
     #[must_use]
     pub const fn by_stream(epoch: u64, sequence: u64) -> Self {
         Self { epoch, sequence }
+    }
+
+    /// The uploader's number, or the position in the stream.
+    #[must_use]
+    pub const fn sequence(self) -> u64 {
+        self.sequence
+    }
+
+    /// Whether the uploader gave it (`sequence`), so that it says nothing about when the event was stored.
+    #[must_use]
+    pub const fn is_by_uploader(self) -> bool {
+        self.epoch == Self::UPLOADER_EPOCH
+    }
+
+    /// The stream's epoch and the sequence in it; `None` for an order that the uploader gave.
+    #[must_use]
+    pub const fn stream_position(self) -> Option<(u64, u64)> {
+        if self.is_by_uploader() { None } else { Some((self.epoch, self.sequence)) }
+    }
+
+    /// What the uploader gave; `None` for a place in the stream.
+    #[must_use]
+    pub const fn uploader_sequence(self) -> Option<u64> {
+        if self.is_by_uploader() { Some(self.sequence) } else { None }
     }
 }
 

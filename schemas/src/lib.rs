@@ -13,9 +13,9 @@ pub mod token;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use events::{
-    AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts, EmbeddedChunk,
-    Event, Failure, FailureClass, Lineage, MissingChunk, Outcome, Page, Progress, Receipt, ReceiptState, Sparse,
-    Vectors, Warning,
+    AssetDeleted, AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts,
+    EmbeddedChunk, Event, Failure, FailureClass, Lineage, MissingChunk, OrgPurged, Outcome, Page, Progress, Receipt,
+    ReceiptState, Sparse, StageTime, Vectors, Warning,
 };
 pub use ids::{MsgId, Order, PointId, UploadId};
 pub use token::{AssetId, Lane, ModelName, Org, StageName, TokenError};

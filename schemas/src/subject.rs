@@ -63,10 +63,10 @@ pub fn receipt(org: &Org, job: UploadId) -> String {
     format!("heimdex.receipt.{org}.{job}")
 }
 
-/// Where a job is: one message per stage, the newest kept.
+/// Where a job is: one message per stage and part, the newest kept.
 #[must_use]
-pub fn progress(org: &Org, job: UploadId, stage: StageName) -> String {
-    format!("heimdex.progress.{org}.{job}.{stage}")
+pub fn progress(org: &Org, job: UploadId, stage: StageName, part: u32) -> String {
+    format!("heimdex.progress.{org}.{job}.{stage}.{part}")
 }
 
 /// Where a stage's dead letter goes. The parts are tokens because an undecodable message may not have a valid org.

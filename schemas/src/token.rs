@@ -165,11 +165,15 @@ closed_token!(
     }
 );
 closed_token!(
-    /// The stages of the pipeline, in their order.
-    StageName, "stage", "extractor, chunker, embedder, writer", {
+    /// The stages: those of the pipeline in their order, then those that delete.
+    StageName, "stage", "extractor, chunker, embedder, writer, eraser, purger", {
         Extractor = "extractor",
         Chunker = "chunker",
         Embedder = "embedder",
-        Writer = "writer"
+        Writer = "writer",
+        /// Deletes an asset.
+        Eraser = "eraser",
+        /// Deletes all assets of an org.
+        Purger = "purger"
     }
 );

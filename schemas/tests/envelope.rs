@@ -129,6 +129,20 @@ fn unknown_fields_of_a_public_event_are_refused_by_name() {
     assert!(error.to_string().contains("asset"), "{error}");
 }
 
+#[test]
+fn a_replay_is_said_beside_the_event_in_both_modes() {
+    let binary = decode(with("Heimdex-Replay", "2")).unwrap();
+    assert_eq!((binary.replay(), decode(headers()).unwrap().replay()), (2, 0));
+    let structured = format!(
+        r#"{{"specversion":"1.0","id":"1","source":"/cms","type":"heimdex.asset.uploaded.v1","data":{DATA},"heimdexreplay":1}}"#
+    );
+    let decode = |headers: Vec<(&'static str, &'static str)>| {
+        Envelope::decode(headers, Bytes::from(structured.clone())).unwrap().replay()
+    };
+    assert_eq!((decode(vec![]), decode(vec![("heimdex-replay", "3")])), (1, 3));
+    assert_eq!(decode(vec![("content-type", "application/cloudevents+json"), ("Heimdex-Replay", "x")]), 1);
+}
+
 proptest! {
     #[test]
     fn what_is_encoded_is_decoded(

@@ -32,6 +32,45 @@ pub fn truncated_pdf() -> Vec<u8> {
     whole
 }
 
+/// A PDF whose page takes longer than any limit to read, though it needs little memory: a tree of forms, each of which
+/// is drawn ten times by the one above, with much to do and nothing to keep at the bottom.
+#[must_use]
+pub fn endless_pdf() -> Vec<u8> {
+    tree_of_forms(8, &"q Q ".repeat(25_000))
+}
+
+/// A PDF of two kilobytes whose page needs more memory than any limit: what each of its ten to the ninth forms holds is
+/// kept until the page is read.
+#[must_use]
+pub fn bloating_pdf() -> Vec<u8> {
+    tree_of_forms(9, &"q Q ".repeat(10))
+}
+
+/// One page that draws a form ten times, which draws another ten times, and so on.
+fn tree_of_forms(levels: usize, leaf: &str) -> Vec<u8> {
+    const FIRST_FORM: usize = 5;
+    let draw = "/X Do ".repeat(10);
+    let mut objects = vec![
+        format!("<< /Type /Catalog /Pages {PAGES} 0 R >>"),
+        "<< /Type /Pages /Kids [ 3 0 R ] /Count 1 >>".to_owned(),
+        format!(
+            "<< /Type /Page /Parent {PAGES} 0 R /MediaBox [0 0 595 842] /Contents 4 0 R \
+             /Resources << /XObject << /X {FIRST_FORM} 0 R >> >> >>"
+        ),
+        stream("", &draw),
+    ];
+    for level in 1..=levels {
+        let below = format!("/Resources << /XObject << /X {} 0 R >> >> ", FIRST_FORM + level);
+        let (below, content) = if level == levels { (String::new(), leaf) } else { (below, draw.as_str()) };
+        objects.push(stream(&format!("/Type /XObject /Subtype /Form /BBox [0 0 9 9] {below}"), content));
+    }
+    assemble(&objects, "")
+}
+
+fn stream(entries: &str, content: &str) -> String {
+    format!("<< {entries}/Length {} >>\nstream\n{content}\nendstream", content.len())
+}
+
 /// The beginning of an executable.
 #[must_use]
 pub fn executable() -> Vec<u8> {
@@ -81,8 +120,7 @@ fn objects(pages: &[&str]) -> Vec<String> {
         objects.push(format!(
             "<< /Type /Page /Parent {PAGES} 0 R /MediaBox [0 0 842 595] {font} /Contents {content} 0 R >>"
         ));
-        let stream = format!("BT /F1 12 Tf 40 500 Td ({text}) Tj ET");
-        objects.push(format!("<< /Length {} >>\nstream\n{stream}\nendstream", stream.len()));
+        objects.push(stream("", &format!("BT /F1 12 Tf 40 500 Td ({text}) Tj ET")));
     }
     objects
 }

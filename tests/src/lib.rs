@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod dead_letters;
+pub mod deletion;
 pub mod documents;
 
 pub use client::{Client, Upload};

@@ -194,6 +194,16 @@ fn stage_libraries_know_no_broker() {
 }
 
 #[test]
+fn of_the_services_only_query_and_keeper_speak_to_the_broker() {
+    let packages = packages();
+    let exceptions = ["heimdex", "heimdex-query", "heimdex-keeper"];
+    let services = packages.iter().filter(|(_, p)| p.folder.starts_with(root().join("services")));
+    let others = services.filter(|(name, _)| !exceptions.contains(&name.as_str()));
+    let found = others.filter(|(_, p)| p.normal.contains("heimdex-bus"));
+    nothing("of the services, only query and keeper use bus", found.map(|(name, _)| format!("{name} is built on it")));
+}
+
+#[test]
 fn what_stages_are_built_on_knows_no_broker() {
     let crates = ["heimdex-schemas", "heimdex-stage", "heimdex-embedding", "heimdex-lexical", "heimdex-index"];
     know_no_broker("schemas, stage, embedding, lexical and index know no broker", &crates);
@@ -245,6 +255,7 @@ fn libraries_depend_one_way() {
         ("heimdex-index", &["heimdex-schemas"][..]),
         ("heimdex-bus", &["heimdex-schemas", "heimdex-stage"][..]),
         ("heimdex-runtime", &["heimdex-schemas", "heimdex-stage", "heimdex-bus"][..]),
+        ("heimdex-redrive", &["heimdex-schemas", "heimdex-stage", "heimdex-bus"][..]),
     ]);
     let packages = packages();
     let found = allowed.iter().flat_map(|(name, below)| {
@@ -336,7 +347,7 @@ fn tests_are_never_ignored() {
 #[test]
 fn the_checks_see_what_they_check() {
     let packages = packages();
-    for name in STAGES.iter().chain(&["heimdex", "heimdex-bus", "heimdex-e2e", "heimdex-chaos"]) {
+    for name in STAGES.iter().chain(&["heimdex", "heimdex-bus", "heimdex-keeper", "heimdex-e2e", "heimdex-chaos"]) {
         assert!(packages.contains_key(*name), "{name} was not found");
     }
     assert!(reachable(&packages, "heimdex").contains("async-nats"), "transitive dependencies are followed");

@@ -7,19 +7,22 @@ use async_nats::connection::State;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{ConnectOptions, Event};
 use heimdex_schemas::{Lane, Progress, StageName, subject};
-use serde::Deserialize;
+use rand::RngExt as _;
 
 use crate::blobs::ObjectBlobs;
 use crate::dead_letter::DeadLetters;
+use crate::depth::Depths;
 use crate::durability::{self, Durability};
 use crate::error::BusError;
+use crate::jobs::Jobs;
 use crate::ledger::KvLedger;
-use crate::link::{ApiError, Link};
+use crate::link::Link;
 use crate::options::Options;
 use crate::publish::Publisher;
 use crate::pull::LanePuller;
 use crate::receipts::Receipts;
 use crate::requests::{Requests, Service};
+use crate::storage::{self, Storage};
 use crate::topology;
 
 /// A connection to the broker. Cloning shares it; it reconnects by itself for as long as it lives.
@@ -28,42 +31,6 @@ pub struct Bus {
     link: Link,
     blobs: Arc<ObjectBlobs>,
     ledger: Arc<KvLedger>,
-}
-
-/// What waits in one stage's queue, all lanes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueState {
-    /// Messages of the stream.
-    pub messages: u64,
-    /// Not delivered yet.
-    pub pending: u64,
-    /// Delivered, not acknowledged.
-    pub ack_pending: u64,
-}
-
-impl QueueState {
-    /// Messages that no consumer will ever deliver. Must stay 0; taken from several answers, so only a value that
-    /// stays is meaningful.
-    #[must_use]
-    pub const fn orphans(self) -> u64 {
-        self.messages.saturating_sub(self.pending.saturating_add(self.ack_pending))
-    }
-}
-
-#[derive(Deserialize)]
-struct StreamInfo {
-    state: StreamState,
-}
-
-#[derive(Deserialize)]
-struct StreamState {
-    messages: u64,
-}
-
-#[derive(Deserialize)]
-struct ConsumerInfo {
-    num_pending: u64,
-    num_ack_pending: u64,
 }
 
 impl Bus {
@@ -75,7 +42,7 @@ impl Bus {
         let connect = ConnectOptions::new()
             .name(&options.name)
             .request_timeout(Some(options.request_timeout))
-            .reconnect_delay_callback(|attempt| Duration::from_millis(50 * attempt.min(20) as u64))
+            .reconnect_delay_callback(reconnect_delay)
             .event_callback(|event| async move { log_event(&event) });
         let failed = |reason: String| BusError::Connect { url: url.to_owned(), reason };
         let client = connect.connect(url).await.map_err(|e| failed(e.to_string()))?;
@@ -83,7 +50,8 @@ impl Bus {
             .timeout(options.request_timeout)
             .ack_timeout(options.publish_timeout)
             .build(client.clone());
-        let link = Link { client, jetstream, options: Arc::new(options) };
+        let depths = Arc::new(Depths::default());
+        let link = Link { client, jetstream, options: Arc::new(options), depths };
         let blobs = Arc::new(ObjectBlobs::new(link.clone()));
         let ledger = Arc::new(KvLedger::new(link.clone()));
         Ok(Self { link, blobs, ledger })
@@ -131,9 +99,15 @@ impl Bus {
         Receipts::new(self.link.clone())
     }
 
+    /// What became of uploads and deletions, or where they are.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.link.clone(), Arc::clone(&self.ledger), self.receipts(), self.dead_letters())
+    }
+
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.link.clone(), Arc::clone(&self.blobs))
+        DeadLetters::new(self.link.clone(), Arc::clone(&self.blobs), Arc::clone(&self.ledger))
     }
 
     /// The client side of request-reply.
@@ -158,43 +132,19 @@ impl Bus {
         LanePuller::open(self.link.clone(), stage, lane).await
     }
 
-    /// Messages waiting in `stream`.
-    ///
-    /// # Errors
-    /// [`BusError::Missing`] or [`BusError::Unavailable`].
-    pub async fn stream_messages(&self, stream: &str) -> Result<u64, BusError> {
-        let info: Result<StreamInfo, ApiError> = self.link.api(&format!("STREAM.INFO.{stream}"), &()).await;
-        Ok(info.map_err(|e| e.into_bus(format!("stream {stream}")))?.state.messages)
-    }
-
-    /// What waits for `stage`.
-    ///
-    /// # Errors
-    /// As [`Bus::stream_messages`].
-    pub async fn queue_state(&self, stage: StageName) -> Result<QueueState, BusError> {
-        let stream = topology::input_stream(stage);
-        let mut state = QueueState { messages: self.stream_messages(stream).await?, ..QueueState::default() };
-        for lane in Lane::ALL {
-            let name = topology::consumer_name(stage, *lane);
-            let info: Result<ConsumerInfo, ApiError> =
-                self.link.api(&format!("CONSUMER.INFO.{stream}.{name}"), &()).await;
-            let info = info.map_err(|e| e.into_bus(format!("consumer {name}")))?;
-            state.pending += info.num_pending;
-            state.ack_pending += info.num_ack_pending;
-        }
-        // What was acknowledged or stored between the answers must not look like an orphan.
-        state.messages = state.messages.min(self.stream_messages(stream).await?);
-        Ok(state)
-    }
-
     /// Whether the broker syncs every write to disk, asked at its monitoring port.
     pub async fn durability(&self) -> Durability {
         durability::ask(self.link.options.monitor.as_deref(), self.link.request_timeout()).await
     }
 
+    /// Whether the broker has room for what is published, asked at its monitoring port.
+    pub async fn storage(&self) -> Storage {
+        storage::ask(self.link.options.monitor.as_deref(), self.link.request_timeout()).await
+    }
+
     /// Says where a job is; best effort, nothing waits for it.
     pub async fn progress(&self, progress: &Progress) {
-        let subject = subject::progress(&progress.org, progress.upload, progress.stage);
+        let subject = subject::progress(&progress.org, progress.upload, progress.stage, progress.part);
         let Ok(payload) = serde_json::to_vec(progress) else { return };
         if let Err(error) = self.link.client.publish(subject, payload.into()).await {
             tracing::debug!(%error, "progress was not sent");
@@ -212,6 +162,12 @@ impl Bus {
             Err(_) => Err(unavailable("timed out".to_owned())),
         }
     }
+}
+
+/// Up to a second, of which between half and all at random: a broker that comes back meets its clients one by one.
+fn reconnect_delay(attempt: usize) -> Duration {
+    let full = Duration::from_millis(50 * attempt.clamp(1, 20) as u64);
+    full.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
 fn log_event(event: &Event) {

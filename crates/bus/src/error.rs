@@ -2,7 +2,7 @@
 
 use heimdex_schemas::subject::SubjectError;
 use heimdex_schemas::{EnvelopeError, Org};
-use heimdex_stage::{BlobError, Class};
+use heimdex_stage::{BlobError, Class, STORAGE_FULL};
 
 use crate::topology::TopologyError;
 
@@ -32,6 +32,9 @@ pub enum PublishError {
     Full { org: Org },
     #[error("the stream of {subject} is full: {reason}")]
     StreamFull { subject: String, reason: String },
+    /// The broker's disk or its limit; it recovers when space returns.
+    #[error("the broker has no room for {subject}: {reason}")]
+    StorageFull { subject: String, reason: String },
     #[error("the message for {subject} is {size} bytes, the limit is {limit}")]
     TooLarge { subject: String, size: usize, limit: usize },
     #[error("no stream takes {subject}")]
@@ -56,9 +59,12 @@ impl PublishError {
         match self {
             Self::TooLarge { .. } | Self::Unaddressed { .. } | Self::Encode(_) => Class::Permanent,
             Self::Blob(BlobError::TooLarge { .. }) => Class::Permanent,
-            Self::Blob(BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::Unavailable(_))
+            Self::Blob(
+                BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::Unavailable(_) | BlobError::Full(_),
+            )
             | Self::Full { .. }
             | Self::StreamFull { .. }
+            | Self::StorageFull { .. }
             | Self::NoStream { .. }
             | Self::Refused { .. }
             | Self::Unavailable { .. } => Class::Unavailable,
@@ -71,6 +77,7 @@ impl PublishError {
         match self {
             Self::Full { .. } => "org_full",
             Self::StreamFull { .. } => "stream_full",
+            Self::StorageFull { .. } | Self::Blob(BlobError::Full(_)) => STORAGE_FULL,
             Self::TooLarge { .. } => "output_too_large",
             Self::NoStream { .. } => "no_stream",
             Self::Unaddressed { .. } => "output_unaddressed",
@@ -110,11 +117,8 @@ impl DecodeError {
     #[must_use]
     pub const fn class(&self) -> Class {
         match self {
-            Self::Blob(BlobError::Unavailable(_)) => Class::Unavailable,
+            Self::Blob(error) => error.class(),
             Self::Subject(_) | Self::Envelope(_) | Self::Reference(_) => Class::Permanent,
-            Self::Blob(BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::TooLarge { .. }) => {
-                Class::Permanent
-            }
         }
     }
 
@@ -129,6 +133,7 @@ impl DecodeError {
             Self::Blob(BlobError::Corrupt { .. }) => "dataref_corrupt",
             Self::Blob(BlobError::TooLarge { .. }) => "dataref_too_large",
             Self::Blob(BlobError::Unavailable(_)) => "blobs_unavailable",
+            Self::Blob(BlobError::Full(_)) => STORAGE_FULL,
         }
     }
 }

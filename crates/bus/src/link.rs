@@ -1,13 +1,15 @@
 //! The client, its JetStream context and its options, shared by everything in this crate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::response::Response;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::depth::Depths;
 use crate::error::BusError;
 use crate::options::Options;
 
@@ -17,6 +19,7 @@ pub(crate) struct Link {
     pub client: async_nats::Client,
     pub jetstream: jetstream::Context,
     pub options: Arc<Options>,
+    pub depths: Arc<Depths>,
 }
 
 impl Link {
@@ -36,9 +39,68 @@ impl Link {
         }
     }
 
+    /// The subjects of a stream that match `filter`, each with its number of messages.
+    pub async fn subjects(&self, stream: &str, filter: &str) -> Result<BTreeMap<String, u64>, ApiError> {
+        let mut found = BTreeMap::new();
+        let mut offset = 0;
+        loop {
+            let ask = ListSubjects { subjects_filter: filter, offset };
+            let page: Listing = self.api(&format!("STREAM.INFO.{stream}"), &ask).await?;
+            let subjects = page.state.subjects.unwrap_or_default();
+            let got = subjects.len();
+            offset += got;
+            found.extend(subjects);
+            if got == 0 || offset >= page.total {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Removes the messages of a stream whose subject matches `filter`, those after sequence `up_to` excepted. Returns
+    /// how many.
+    pub async fn purge(&self, stream: &str, filter: &str, up_to: Option<u64>) -> Result<u64, ApiError> {
+        let ask = Purge { filter, seq: up_to.map(|sequence| sequence.saturating_add(1)) };
+        let purged: Purged = self.api(&format!("STREAM.PURGE.{stream}"), &ask).await?;
+        if purged.success { Ok(purged.purged) } else { Err(ApiError::Malformed("not purged".to_owned())) }
+    }
+
     pub fn request_timeout(&self) -> Duration {
         self.options.request_timeout
     }
+}
+
+#[derive(Serialize)]
+struct ListSubjects<'a> {
+    subjects_filter: &'a str,
+    offset: usize,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    state: ListingState,
+    #[serde(default)]
+    total: usize,
+}
+
+#[derive(Deserialize)]
+struct ListingState {
+    #[serde(default)]
+    subjects: Option<BTreeMap<String, u64>>,
+}
+
+#[derive(Serialize)]
+struct Purge<'a> {
+    filter: &'a str,
+    /// Messages before this one are removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Purged {
+    success: bool,
+    #[serde(default)]
+    purged: u64,
 }
 
 /// How one API call ended.

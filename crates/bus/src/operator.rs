@@ -46,4 +46,11 @@ impl Bus {
             }
         }
     }
+    /// Empties a stream, as an operator may by mistake. Returns how many messages are lost.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`] when there is no such stream.
+    pub async fn purge_stream(&self, stream: &str) -> Result<u64, BusError> {
+        self.link().purge(stream, ">", None).await.map_err(|e| e.into_bus(format!("stream {stream}")))
+    }
 }

@@ -23,6 +23,8 @@ pub struct Options {
     pub blob_timeout: Duration,
     /// `host:port` of the server's monitoring endpoint; tells whether streams are synced on every write.
     pub monitor: Option<String>,
+    /// Interactive uploads of one org that may wait at the first stage; what it publishes beyond goes in lane bulk.
+    pub org_interactive_depth: u64,
     pub limits: Limits,
 }
 
@@ -38,6 +40,7 @@ impl Default for Options {
             blob_bytes: 256 * 1024 * 1024,
             blob_timeout: Duration::from_secs(60),
             monitor: None,
+            org_interactive_depth: 100,
             limits: Limits::default(),
         }
     }

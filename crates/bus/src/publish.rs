@@ -3,6 +3,9 @@
 //! A publish that times out may be stored all the same, so it is sent again with the same Msg-Id. The dedupe window
 //! is a convenience, not idempotency: whoever reads the event must cope with a second copy.
 
+mod current;
+
+use std::any::Any;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
@@ -15,8 +18,10 @@ use heimdex_schemas::{AssetUploaded, Envelope, Event, Lane, Lineage, MsgId, Org,
 
 use crate::blobs::ObjectBlobs;
 use crate::claim;
+use crate::delivery::{Delivery, Incoming};
 use crate::error::PublishError;
 use crate::link::Link;
+use crate::storage;
 
 /// Name of the header that carries the trace of this hop.
 pub const TRACEPARENT: &str = "traceparent";
@@ -52,7 +57,8 @@ impl Publisher {
         Self { link, blobs }
     }
 
-    /// Publishes what `stage` made. `trace` is the W3C trace context of this hop.
+    /// Publishes what `stage` made. `trace` is the W3C trace context of this hop. A receipt is not stored where the same
+    /// or a later version of it stands; that counts as a duplicate.
     ///
     /// # Errors
     /// See [`PublishError`]; after any but [`PublishError::Unavailable`] the event is not stored.
@@ -62,6 +68,10 @@ impl Publisher {
         event: &E,
         trace: Option<&str>,
     ) -> Result<Published, PublishError> {
+        let any: &dyn Any = event;
+        if let Some(receipt) = any.downcast_ref() {
+            return self.publish_receipt(stage, receipt, trace).await;
+        }
         let unaddressed = || PublishError::Unaddressed { ty: heimdex_schemas::events::type_of::<E>() };
         let subject = event.subject().ok_or_else(unaddressed)?;
         let msg_id = event.msg_id(stage).ok_or_else(unaddressed)?;
@@ -99,6 +109,7 @@ impl Publisher {
     }
 
     /// Publishes an upload of `org`. The job id to wait for is `UploadId::new(org, envelope.source(), envelope.id())`.
+    /// An org that has more interactive uploads waiting than it may goes on in lane bulk; order is not touched by that.
     ///
     /// # Errors
     /// [`PublishError::Full`] when the org has too many uploads waiting, [`PublishError::Encode`] when the envelope
@@ -111,12 +122,53 @@ impl Publisher {
         let msg_id = format!("{upload}-{}", envelope.replay());
         let envelope = claim::check_in(self.blobs.as_ref(), envelope, &prefix, inline).await?;
         let (headers, payload) = encode(&envelope, None);
+        let lane = self.link.depths.lane(&self.link, org, lane).await;
         let subject = Address::new(AssetUploaded::NAME, lane, org).subject();
         let sent = self.send(Outgoing { subject, stream: AssetUploaded::STREAM, msg_id, headers, payload }).await;
         sent.map_err(|error| match error {
             PublishError::StreamFull { .. } => PublishError::Full { org: org.clone() },
             error => error,
         })
+    }
+
+    /// Publishes the deletion of an asset of `org`, or of all that it has. The job id to wait for is made as an upload's.
+    ///
+    /// # Errors
+    /// [`PublishError::Encode`] when the envelope does not hold an `E`, and the rest of [`PublishError`].
+    pub async fn publish_wish<E: Event>(
+        &self,
+        org: &Org,
+        lane: Lane,
+        envelope: Envelope,
+    ) -> Result<Published, PublishError> {
+        envelope.data_as::<E>()?;
+        let job = UploadId::new(org, envelope.source(), envelope.id());
+        let msg_id = format!("{job}-{}", envelope.replay());
+        let (headers, payload) = encode(&envelope, None);
+        let subject = Address::new(E::NAME, lane, org).subject();
+        self.send(Outgoing { subject, stream: E::STREAM, msg_id, headers, payload }).await
+    }
+
+    /// Stores an upload that waits in lane interactive once more, unchanged, at the end of its org's lane bulk. The
+    /// delivery is untouched.
+    ///
+    /// # Errors
+    /// [`PublishError`]; [`PublishError::StreamFull`] when the org's lane bulk is full.
+    pub async fn demote(&self, delivery: &Delivery, incoming: &Incoming) -> Result<Published, PublishError> {
+        let Address { event, org, .. } = &incoming.address;
+        let upload = UploadId::new(org, incoming.envelope.source(), incoming.envelope.id());
+        let mut headers = HeaderMap::new();
+        for (name, values) in delivery.headers().iter().filter(|(name, _)| !is_of_the_broker(name)) {
+            values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+        }
+        let outgoing = Outgoing {
+            subject: Address::new(event, Lane::Bulk, org).subject(),
+            stream: AssetUploaded::STREAM,
+            msg_id: format!("{upload}-{}-{}", incoming.envelope.replay(), Lane::Bulk),
+            headers,
+            payload: delivery.payload().clone(),
+        };
+        self.send(outgoing).await
     }
 
     /// Sends until acknowledged, refused, or out of attempts.
@@ -186,6 +238,10 @@ pub(crate) fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(line).sum::<usize>() + 12
 }
 
+fn is_of_the_broker(name: &async_nats::HeaderName) -> bool {
+    name.to_string().to_ascii_lowercase().starts_with("nats-")
+}
+
 fn is_ambiguous(error: &ClientError) -> bool {
     matches!(error.kind(), PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe)
 }
@@ -197,6 +253,7 @@ fn refused(subject: String, error: &ClientError, size: usize) -> PublishError {
     };
     let reason = reply.to_string();
     match reply.error_code() {
+        _ if storage::is_full(&reason) => PublishError::StorageFull { subject, reason },
         // One code stands for every failed store; a limit that was reached says "maximum … exceeded".
         ErrorCode::STREAM_STORE_FAILED if reason.contains("maximum") => PublishError::StreamFull { subject, reason },
         ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM => PublishError::TooLarge { subject, size, limit: 64 * 1024 },

@@ -10,6 +10,7 @@ use async_nats::client::RequestErrorKind;
 use async_nats::service::{self, ServiceExt};
 use bytes::Bytes;
 use futures::StreamExt;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,13 +22,31 @@ use crate::link::Link;
 pub const DEADLINE: &str = "Heimdex-Deadline-Ms";
 const ERROR_TEXT: &str = "Nats-Service-Error";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// Header with [`ServiceError::details`], one JSON object.
+pub const ERROR_DETAILS: &str = "Heimdex-Error";
 
-/// How a service refuses: an HTTP-like code and a sentence.
+/// How a service refuses: an HTTP-like code, a sentence, and what a program needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ServiceError {
     pub code: u16,
     pub message: String,
+    /// Begins with `code`, stable and snake_case; `null` where nobody said more.
+    pub details: Value,
+}
+
+impl ServiceError {
+    /// A refusal that its sentence explains.
+    #[must_use]
+    pub fn new(code: u16, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Value::Null }
+    }
+
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
 }
 
 /// One request as a handler sees it.
@@ -135,7 +154,7 @@ where
     fn admit(&self, request: service::Request) {
         let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
             self.tasks.spawn(async move {
-                let busy = ServiceError { code: 503, message: "too many requests are waiting".to_owned() };
+                let busy = ServiceError::new(503, "too many requests are waiting");
                 respond(&request, Err(busy)).await;
             });
             return;
@@ -164,10 +183,21 @@ fn read(request: &service::Request) -> ServiceRequest {
 }
 
 async fn respond(request: &service::Request, answer: Result<Bytes, ServiceError>) {
-    let answer = answer.map_err(|e| service::error::Error { status: e.message, code: usize::from(e.code) });
-    if let Err(error) = request.respond(answer).await {
+    let mut headers = HeaderMap::new();
+    let answer = answer.map_err(|error| {
+        if !error.details.is_null() {
+            headers.insert(ERROR_DETAILS, error.details.to_string());
+        }
+        service::error::Error { status: one_line(&error.message), code: usize::from(error.code) }
+    });
+    if let Err(error) = request.respond_with_headers(answer, headers).await {
         tracing::debug!(%error, "an answer could not be sent");
     }
+}
+
+/// A header's value ends where its line ends.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Why a request has no good answer.
@@ -229,5 +259,6 @@ fn service_error(headers: Option<&HeaderMap>) -> Option<ServiceError> {
     let headers = headers?;
     let code = headers.get(ERROR_CODE)?.as_str().parse().unwrap_or(500);
     let message = headers.get(ERROR_TEXT).map_or_else(String::new, |text| text.as_str().to_owned());
-    Some(ServiceError { code, message })
+    let details = headers.get(ERROR_DETAILS).and_then(|json| serde_json::from_str(json.as_str()).ok());
+    Some(ServiceError { code, message, details: details.unwrap_or_default() })
 }

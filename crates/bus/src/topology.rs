@@ -9,7 +9,8 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pu
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use heimdex_schemas::subject::lane_filter;
 use heimdex_schemas::{
-    AssetUploaded, ChunksCreated, ChunksEmbedded, DocumentExtracted, Event, Lane, Receipt, StageName,
+    AssetDeleted, AssetUploaded, ChunksCreated, ChunksEmbedded, DocumentExtracted, Event, Lane, OrgPurged, Receipt,
+    StageName,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -60,6 +61,8 @@ const fn input(stage: StageName) -> (&'static str, &'static str) {
         StageName::Chunker => (DocumentExtracted::NAME, DocumentExtracted::STREAM),
         StageName::Embedder => (ChunksCreated::NAME, ChunksCreated::STREAM),
         StageName::Writer => (ChunksEmbedded::NAME, ChunksEmbedded::STREAM),
+        StageName::Eraser => (AssetDeleted::NAME, AssetDeleted::STREAM),
+        StageName::Purger => (OrgPurged::NAME, OrgPurged::STREAM),
     }
 }
 
@@ -69,10 +72,36 @@ pub const fn input_stream(stage: StageName) -> &'static str {
     input(stage).1
 }
 
-/// Whether `stream` is a queue that a stage empties, so that its depth is a lag.
+/// The stage that reads messages of `subject`, `<event>.<lane>.<org>`.
 #[must_use]
-pub fn is_queue(stream: &str) -> bool {
-    StageName::ALL.iter().any(|stage| input_stream(*stage) == stream)
+pub fn stage_of(subject: &str) -> Option<StageName> {
+    let tokens: Vec<&str> = subject.split('.').collect();
+    let [event @ .., _, _] = tokens.as_slice() else { return None };
+    let event = event.join(".");
+    StageName::ALL.iter().copied().find(|stage| input(*stage).0 == event)
+}
+
+/// Where `stage` is sent work of `org` in `lane`.
+#[must_use]
+pub fn input_subject(stage: StageName, lane: Lane, org: &heimdex_schemas::Org) -> String {
+    format!("{}.{lane}.{org}", input(stage).0)
+}
+
+/// The stage that empties `stream`, when it is one's alone.
+#[must_use]
+pub fn reader(stream: &str) -> Option<StageName> {
+    let mut readers = readers(stream);
+    readers.next().filter(|_| readers.next().is_none())
+}
+
+/// The stages that read from `stream`: what waits there is theirs together.
+pub(crate) fn readers(stream: &str) -> impl Iterator<Item = StageName> {
+    StageName::ALL.iter().copied().filter(move |stage| input_stream(*stage) == stream)
+}
+
+/// The subjects that `stage` reads, all lanes and orgs.
+pub(crate) fn subjects(stage: StageName) -> String {
+    format!("{}.*.*", input(stage).0)
 }
 
 /// The durable consumer of one stage and lane.
@@ -106,7 +135,7 @@ fn streams(limits: &Limits) -> Vec<Config> {
     streams.push(Config {
         max_messages_per_subject: 1,
         max_age: limits.progress_age,
-        ..stream(limits, PROGRESS_STREAM, "heimdex.progress.*.*.*")
+        ..stream(limits, PROGRESS_STREAM, "heimdex.progress.*.*.*.*")
     });
     streams.push(Config {
         max_messages_per_subject: 1,
@@ -124,14 +153,16 @@ fn streams(limits: &Limits) -> Vec<Config> {
     streams
 }
 
-/// The only stream that refuses: an org with too many uploads waiting is told so, others notice nothing.
+/// The only stream that refuses: an org with too many uploads waiting is told so, others notice nothing. Deletions have
+/// subjects of their own, so they are never refused for the uploads that wait.
 fn uploads(limits: &Limits) -> Config {
     Config {
         retention: RetentionPolicy::WorkQueue,
         discard: DiscardPolicy::New,
         discard_new_per_subject: true,
         max_messages_per_subject: limits.org_depth,
-        ..stream(limits, AssetUploaded::STREAM, &format!("{}.*.*", AssetUploaded::NAME))
+        subjects: readers(AssetUploaded::STREAM).map(subjects).collect(),
+        ..stream(limits, AssetUploaded::STREAM, "")
     }
 }
 

@@ -344,7 +344,7 @@ async fn dead_letters_keep_the_raw_message() {
         message: "line one\nline two".to_owned(),
         attempts: 1,
     };
-    let letter = || DeadLetter { delivery: &delivery, verdict: &verdict, asset: None, replay: 0 };
+    let letter = || DeadLetter { delivery: &delivery, verdict: &verdict, incoming: None };
     assert!(!bus.dead_letters().publish(letter()).await.unwrap().duplicate);
     assert!(bus.dead_letters().publish(letter()).await.unwrap().duplicate, "written once");
     let stream = js.get_stream("HEIMDEX_DLQ").await.unwrap();
@@ -383,7 +383,7 @@ async fn a_dead_letter_too_large_for_its_headers_is_kept_as_a_blob() {
         message: String::new(),
         attempts: 2,
     };
-    let letter = DeadLetter { delivery: &delivery, verdict: &verdict, asset: None, replay: 0 };
+    let letter = DeadLetter { delivery: &delivery, verdict: &verdict, incoming: None };
     bus.dead_letters().publish(letter).await.unwrap();
     let stream = js.get_stream("HEIMDEX_DLQ").await.unwrap();
     let dead = stream.get_last_raw_message_by_subject("heimdex.dlq.extractor.acme._").await.unwrap();
@@ -398,12 +398,12 @@ fn receipt(n: u32, state: ReceiptState) -> Receipt {
     let lineage = lineage("a", 1);
     Receipt {
         org: lineage.org,
-        asset_id: lineage.asset_id,
+        asset_id: Some(lineage.asset_id),
         upload: lineage.upload,
         state,
         version: n,
         order: lineage.order,
-        model: lineage.model,
+        model: Some(lineage.model),
         chunks: n,
         pages: 1,
         format: None,
@@ -411,6 +411,10 @@ fn receipt(n: u32, state: ReceiptState) -> Receipt {
         warnings: Vec::new(),
         missing: Vec::new(),
         failures: Vec::new(),
+        reused: 0,
+        truncated_tokens: 0,
+        removed: 0,
+        stages: Vec::new(),
         superseded_by: None,
         accepted_at: DateTime::UNIX_EPOCH,
         completed_at: DateTime::UNIX_EPOCH,

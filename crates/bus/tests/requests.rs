@@ -11,6 +11,10 @@ use heimdex_testkit::NatsServer;
 
 const SOON: Duration = Duration::from_secs(10);
 
+fn refusal() -> ServiceError {
+    ServiceError::new(400, "no query").with_details(serde_json::json!({"code": "invalid", "field": "query"}))
+}
+
 async fn bus(server: &NatsServer) -> Bus {
     Bus::connect(&server.url(), Options::default()).await.unwrap()
 }
@@ -25,7 +29,7 @@ async fn request_reply_carries_answers_errors_and_deadlines() {
     let handler = |request: heimdex_bus::ServiceRequest| async move {
         assert_eq!(request.headers.get("authorization").map(String::as_str), Some("Bearer t"));
         match request.payload.as_ref() {
-            b"bad" => Err(ServiceError { code: 400, message: "no query".to_owned() }),
+            b"bad" => Err(refusal()),
             _ => Ok(Bytes::from(format!("{:?}", request.deadline))),
         }
     };
@@ -41,7 +45,7 @@ async fn request_reply_carries_answers_errors_and_deadlines() {
     };
     assert_eq!(ask("good").await.unwrap(), "Some(2s)");
     let error = ask("bad").await.unwrap_err();
-    assert_eq!(error, RequestError::Service(ServiceError { code: 400, message: "no query".to_owned() }));
+    assert_eq!(error, RequestError::Service(refusal()));
     service.stop().await;
     bus.flush().await.unwrap();
     assert!(matches!(ask("good").await.unwrap_err(), RequestError::NobodyServes(_)));

@@ -1,6 +1,6 @@
-//! The batcher: one worker thread per session, fed from three lanes.
+//! The batcher: one worker thread for each session, all fed from the same three lanes.
 //!
-//! A batch is formed only when the session is free, so late arrivals still get in. It holds texts of similar length of
+//! A batch is formed only when a session is free, so late arrivals still get in. It holds texts of similar length of
 //! one lane, within a budget of padded tokens. Texts wait in a bounded queue per lane; whoever asks for more waits
 //! outside it. A text whose caller left costs nothing. A batch that fails is split until the text that makes it fail
 //! stands alone; one that runs out of memory also halves the budget.
@@ -80,7 +80,7 @@ impl Default for Limits {
     }
 }
 
-/// A handle to the worker; cheap to clone. The worker ends, after its current batch, with the last handle.
+/// A handle to the workers; cheap to clone. They end, each after its current batch, with the last handle.
 #[derive(Clone)]
 pub struct Batcher {
     inner: Arc<Inner>,
@@ -90,25 +90,31 @@ struct Inner {
     queue: Arc<Queue>,
     room: [Arc<Semaphore>; 3],
     queue_tokens: usize,
-    worker: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Batcher {
-    /// Starts a worker that owns `encoder`.
+    /// Starts a worker for each of `encoders`, which must give the same vectors. One that is lost ends them all: what it
+    /// met will meet the others.
     ///
     /// # Errors
     /// [`Error::ProviderLost`] when the system gives no thread.
-    pub fn start(encoder: impl Encoder, limits: Limits) -> Result<Self, Error> {
+    pub fn start<E: Encoder>(encoders: impl IntoIterator<Item = E>, limits: Limits) -> Result<Self, Error> {
         let queue = Arc::new(Queue::new(limits));
-        let for_worker = Arc::clone(&queue);
-        let worker = std::thread::Builder::new()
-            .name("heimdex-embed".to_owned())
-            .spawn(move || worker::run(encoder, &for_worker))
-            .map_err(|error| Error::ProviderLost(error.to_string()))?;
+        let start = |encoder: E| {
+            let queue = Arc::clone(&queue);
+            let thread = std::thread::Builder::new().name("heimdex-embed".to_owned());
+            thread.spawn(move || worker::run(encoder, &queue))
+        };
+        let workers = encoders.into_iter().map(start).collect::<Result<Vec<_>, _>>();
+        let workers = workers.map_err(|error| {
+            queue.close();
+            Error::ProviderLost(error.to_string())
+        })?;
         // tokio's semaphores count permits in u32 for one acquisition.
         let queue_tokens = limits.queue_tokens.clamp(1, u32::MAX as usize >> 3);
         let room = Lane::ALL.map(|_| Arc::new(Semaphore::new(queue_tokens)));
-        Ok(Self { inner: Arc::new(Inner { queue, room, queue_tokens, worker: Some(worker) }) })
+        Ok(Self { inner: Arc::new(Inner { queue, room, queue_tokens, workers }) })
     }
 
     /// The vectors of tokenized texts, in their order. Waits for room in the lane's queue; dropping the future takes
@@ -146,7 +152,7 @@ type Answer = oneshot::Receiver<Result<Vector, Error>>;
 impl Drop for Inner {
     fn drop(&mut self) {
         self.queue.close();
-        if let Some(worker) = self.worker.take() {
+        for worker in self.workers.drain(..) {
             // A worker that panicked has already said so through its callers.
             let _ = worker.join();
         }

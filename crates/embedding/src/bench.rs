@@ -21,8 +21,10 @@ pub struct Report {
     pub provider: String,
     /// Arithmetic.
     pub precision: String,
-    /// Threads inside one run.
+    /// Threads of all sessions together.
     pub threads: usize,
+    /// Sessions that share the threads.
+    pub sessions: usize,
     /// Budget of one batch in padded tokens.
     pub batch_tokens: usize,
     /// Tokens per second: real ones with special tokens, no padding.
@@ -63,6 +65,7 @@ fn report(embedder: &Embedder, tokens: usize, sequences: usize, seconds: f64) ->
         provider: numerics.provider.clone(),
         precision: numerics.precision.clone(),
         threads: embedder.threads(),
+        sessions: embedder.sessions(),
         batch_tokens: embedder.limits().batch_tokens,
         tokens_per_s: tokens as f64 / seconds,
         sequences_per_s: sequences as f64 / seconds,

@@ -30,8 +30,10 @@ pub struct Options {
     pub provider: Provider,
     /// In which arithmetic.
     pub precision: Precision,
-    /// Threads inside one run; default: all of the machine.
+    /// Threads of all sessions together; default: all of the machine.
     pub threads: usize,
+    /// Sessions that share the threads; default: what is fastest on the provider.
+    pub sessions: Option<usize>,
     /// The batcher's limits.
     pub limits: Limits,
     /// Runtime libraries to choose from.
@@ -47,6 +49,7 @@ impl Options {
             provider: Provider::Auto,
             precision: Precision::Auto,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            sessions: None,
             limits: Limits::default(),
             libraries: Libraries::located(),
         }
@@ -66,6 +69,7 @@ struct Inner {
     numerics: Numerics,
     cosine: Option<f32>,
     threads: usize,
+    sessions: usize,
     limits: Limits,
 }
 
@@ -83,11 +87,12 @@ impl Embedder {
         let numerics = opened.plan.numerics();
         tracing::info!(
             model = model.name(), space = %model.space(), numerics = %numerics, cosine = opened.cosine,
-            threads = options.threads, batch_tokens = options.limits.batch_tokens, "embedder is ready"
+            threads = options.threads, sessions = opened.encoders.len(), batch_tokens = options.limits.batch_tokens, "embedder is ready"
         );
         Ok(Self {
             inner: Arc::new(Inner {
-                batcher: Batcher::start(opened.encoder, options.limits)?,
+                sessions: opened.encoders.len(),
+                batcher: Batcher::start(opened.encoders, options.limits)?,
                 model,
                 tokenizer,
                 numerics,
@@ -211,10 +216,16 @@ impl Embedder {
         self.inner.cosine
     }
 
-    /// Threads inside one run.
+    /// Threads of all sessions together.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.inner.threads
+    }
+
+    /// Sessions, each with its share of the threads.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.inner.sessions
     }
 
     /// The batcher's limits.

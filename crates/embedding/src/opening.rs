@@ -19,8 +19,8 @@ pub(crate) fn open(model: &Model, reference: Option<&Reference>, options: &Optio
 pub(crate) struct Opened {
     /// How it computes.
     pub plan: Plan,
-    /// The loaded model.
-    pub encoder: OrtEncoder,
+    /// The loaded model, once for each session.
+    pub encoders: Vec<OrtEncoder>,
     /// The lowest cosine to the reference vectors, where there are some.
     pub cosine: Option<f32>,
 }
@@ -49,26 +49,33 @@ fn open_first(model: &Model, reference: Option<&Reference>, plans: Vec<Plan>) ->
 }
 
 fn open_checked(model: &Model, reference: Option<&Reference>, plan: Plan) -> Result<Opened, Error> {
-    let mut encoder = OrtEncoder::open(model, &plan)?;
+    let mut encoders = Vec::with_capacity(plan.sessions);
+    for _ in 0..plan.sessions {
+        encoders.push(OrtEncoder::open(model, &plan)?);
+    }
     let Some(reference) = reference else {
-        return without_reference(encoder, plan);
+        return without_reference(encoders, plan);
     };
-    let cosine = measure(&mut encoder, reference).map_err(unavailable(plan.provider))?;
+    let mut cosine = f32::INFINITY;
+    // Each of them, as this also warms it up.
+    for encoder in &mut encoders {
+        cosine = cosine.min(measure(encoder, reference).map_err(unavailable(plan.provider))?);
+    }
     let bar = plan.precision.bar();
     if cosine < bar {
         return Err(Error::ReferenceMismatch { cosine, bar });
     }
-    Ok(Opened { plan, encoder, cosine: Some(cosine) })
+    Ok(Opened { plan, encoders, cosine: Some(cosine) })
 }
 
 /// Reduced precision is admitted to a space only by reference vectors; 32-bit arithmetic defines it.
-fn without_reference(encoder: OrtEncoder, plan: Plan) -> Result<Opened, Error> {
+fn without_reference(encoders: Vec<OrtEncoder>, plan: Plan) -> Result<Opened, Error> {
     if plan.precision != Precision::Fp32 {
         return Err(unavailable(plan.provider)(
             "the model has no reference vectors that could admit reduced precision",
         ));
     }
-    Ok(Opened { plan, encoder, cosine: None })
+    Ok(Opened { plan, encoders, cosine: None })
 }
 
 /// The lowest cosine over the reference texts, run one by one and all together, which also warms the session up.
@@ -125,5 +132,7 @@ fn plan(options: &Options, provider: Provider, precision: Precision) -> Result<P
         (Err(_), Provider::Cpu, Some(library)) => library.as_path(),
         (Err(error), _, _) => return Err(error),
     };
-    Ok(Plan { provider, precision, library: library.to_path_buf(), threads: options.threads.max(1) })
+    let threads = options.threads.max(1);
+    let sessions = options.sessions.unwrap_or_else(|| provider.sessions(threads)).clamp(1, threads);
+    Ok(Plan { provider, precision, library: library.to_path_buf(), threads: threads / sessions, sessions })
 }

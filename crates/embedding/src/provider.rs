@@ -50,7 +50,20 @@ impl Provider {
             Self::Cuda => "cuda",
         }
     }
+
+    /// How many sessions share `threads` when nobody says. Threads of one run wait for each other after every operator,
+    /// and longer when other work takes their core; sessions do not. Measured end to end on two cores, two sessions of
+    /// one thread take 30 % less processor time than one of two. Each holds the weights once more, hence the bound.
+    pub(crate) fn sessions(self, threads: usize) -> usize {
+        match self {
+            Self::Openvino | Self::Cpu => threads.min(MOST_SESSIONS),
+            Self::Auto | Self::Cuda => 1,
+        }
+    }
 }
+
+/// Most sessions that are opened unasked.
+const MOST_SESSIONS: usize = 4;
 
 impl Precision {
     /// Its name on the command line and in [`crate::Numerics`].
@@ -169,17 +182,13 @@ pub fn needed_file(provider: Provider) -> Option<File> {
     }
 }
 
-/// Whether this CPU multiplies bfloat16 (AVX512-BF16; every CPU with AMX-BF16 has it too).
+/// Whether this processor multiplies bf16 matrices in tiles (AMX), and the kernel lets programs use them. Without tiles
+/// bf16 is slower than 32-bit arithmetic: 5,700 against 9,300 tokens/s on a processor that has `avx512_bf16` alone.
 #[must_use]
 pub fn has_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        std::arch::is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let mut flags = processors.lines().filter(|line| line.starts_with("flags"));
+    flags.next().is_some_and(|line| line.split_whitespace().any(|flag| flag == "amx_bf16"))
 }
 
 /// For `map_err`: the provider and why it cannot run.

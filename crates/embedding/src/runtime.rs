@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     pub library: PathBuf,
     /// Threads inside one run.
     pub threads: usize,
+    /// Sessions that run side by side.
+    pub sessions: usize,
 }
 
 impl Plan {
@@ -115,6 +117,8 @@ fn build_session(environment: &Environment, model: &Model, plan: &Plan) -> Resul
     let mut builder = Session::builder(environment)?
         .with_intra_threads(own_threads)?
         .with_inter_threads(1)?
+        // Threads that spin between batches take the processor from the other stages.
+        .with_intra_op_spinning(false)?
         // Shapes differ from batch to batch: a memory pattern per shape would only grow.
         .with_memory_pattern(false)?
         .with_execution_providers(execution_providers(plan))?;
@@ -139,6 +143,8 @@ fn openvino(plan: &Plan) -> ep::OpenVINO {
         "INFERENCE_PRECISION_HINT": hint,
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": plan.threads.to_string(),
+        // Pinned, the sessions would share the first cores.
+        "ENABLE_CPU_PINNING": "NO",
     }});
     ep::OpenVINO::default().with_device_type("CPU").with_arbitrary_config("load_config", config)
 }

@@ -63,6 +63,23 @@ impl Index {
         }
         Ok(Collection::new(Arc::clone(&self.inner), name, space.clone()))
     }
+
+    /// The spaces of all our collections on the server. Collections that we did not make are left out.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn spaces(&self) -> Result<Vec<Space>> {
+        let found = self.inner.client.list_collections().await?.collections;
+        let mut spaces = Vec::new();
+        for name in found.into_iter().map(|collection| collection.name) {
+            let Some((model, id)) = Space::of_collection_name(&name) else { continue };
+            if let Some(dimension) = schema::dimension(&self.inner.client, &name).await? {
+                spaces.push(Space { model, id, dimension });
+            }
+        }
+        spaces.sort_by(|a, b| (&a.model, &a.id).cmp(&(&b.model, &b.id)));
+        Ok(spaces)
+    }
 }
 
 impl Inner {

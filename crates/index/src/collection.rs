@@ -22,13 +22,19 @@ impl Space {
     /// `heimdex-<model>-<space>`.
     ///
     /// # Errors
-    /// [`IndexError::Space`] when the id holds other characters than `A-Z a-z 0-9 _ -`, is empty, or the dimension is 0.
+    /// [`IndexError::Space`] when the id holds other characters than `A-Z a-z 0-9 _`, is empty, or the dimension is 0.
     pub fn collection_name(&self) -> Result<String> {
-        let plain = self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let plain = self.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !plain || self.id.is_empty() || self.dimension == 0 {
             return Err(self.refused());
         }
         Ok(format!("heimdex-{}-{}", self.model, self.id))
+    }
+
+    /// Model and space id of a collection of ours. A space's id has no `-`.
+    pub(crate) fn of_collection_name(name: &str) -> Option<(ModelName, String)> {
+        let (model, id) = name.strip_prefix("heimdex-")?.rsplit_once('-')?;
+        Some((model.parse().ok()?, id.to_owned()))
     }
 
     fn refused(&self) -> IndexError {
@@ -79,7 +85,10 @@ mod tests {
     #[test]
     fn a_collection_is_named_by_model_and_space() {
         assert_eq!(space("0a1b", 384).collection_name().unwrap(), "heimdex-all-minilm-l6-v2-0a1b");
-        for refused in [space("", 384), space("a/b", 384), space("0a1b", 0)] {
+        let read = Space::of_collection_name("heimdex-all-minilm-l6-v2-0a1b").unwrap();
+        assert_eq!((read.0.as_str(), read.1.as_str()), ("all-minilm-l6-v2", "0a1b"));
+        assert!(["other", "heimdex-", "heimdex-one"].iter().all(|name| Space::of_collection_name(name).is_none()));
+        for refused in [space("", 384), space("a/b", 384), space("a-b", 384), space("0a1b", 0)] {
             assert!(matches!(refused.collection_name(), Err(IndexError::Space { .. })));
         }
     }

@@ -13,6 +13,9 @@ pub enum IndexError {
     /// request is wrong: the same one may succeed later.
     #[error("the index is unavailable ({code}): {message}")]
     Unavailable { code: String, message: String },
+    /// The server's disk is full; it recovers when space returns.
+    #[error("the index has no room ({code}): {message}")]
+    Full { code: String, message: String },
     /// The server refused the request for what it says; sending it again changes nothing.
     #[error("the index rejected the request ({code}): {message}")]
     Rejected { code: String, message: String },
@@ -44,7 +47,7 @@ impl IndexError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::Unavailable { .. } | Self::Full { .. } => true,
             Self::Rejected { .. }
             | Self::Address { .. }
             | Self::Mismatch { .. }
@@ -61,6 +64,7 @@ impl IndexError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unavailable { .. } => "index_unavailable",
+            Self::Full { .. } => "storage_full",
             Self::Rejected { .. } => "index_rejected",
             Self::Address { .. } => "index_address",
             Self::Mismatch { .. } => "collection_mismatch",
@@ -92,6 +96,9 @@ impl From<QdrantError> for IndexError {
 impl From<Status> for IndexError {
     fn from(status: Status) -> Self {
         let code = format!("{:?}", status.code());
+        if says_full(status.message()) {
+            return Self::Full { code, message: status.message().to_owned() };
+        }
         match status.code() {
             Code::InvalidArgument
             | Code::OutOfRange
@@ -116,6 +123,12 @@ impl From<Status> for IndexError {
     }
 }
 
+/// Whether a server says that its disk is full: our store, Qdrant, or the C library through either.
+fn says_full(message: &str) -> bool {
+    let phrases = ["storage full", "No space left on device", "Disk quota exceeded", "Not enough space available"];
+    phrases.iter().any(|phrase| message.contains(phrase))
+}
+
 fn unavailable(code: &str, message: String) -> IndexError {
     IndexError::Unavailable { code: code.to_owned(), message }
 }
@@ -135,6 +148,8 @@ mod tests {
         {
             assert!(IndexError::from(status).is_transient());
         }
+        let full = IndexError::from(Status::resource_exhausted("storage full: 0 bytes are free"));
+        assert_eq!((full.is_transient(), full.code()), (true, "storage_full"));
         for status in [Status::invalid_argument(""), Status::out_of_range(""), Status::failed_precondition("")] {
             assert!(!IndexError::from(status).is_transient());
         }

@@ -1,4 +1,4 @@
-//! The Qdrant collection: its schema, what a point holds, state flips, counts and search legs.
+//! The Qdrant collection: its schema, what a point holds, state flips, deletion, counts and search legs.
 //!
 //! This crate and `store` are the only ones that name `qdrant_client`. Points of an organization can be read or changed
 //! only through [`OrgScoped`], which puts the organization into every filter and every point; there is no other way in.
@@ -7,20 +7,26 @@
 mod audit;
 mod client;
 mod collection;
+mod erase;
 mod error;
 mod filter;
 mod options;
 mod point;
+mod reuse;
 mod schema;
 mod scoped;
 mod search;
+mod upkeep;
 
 pub use audit::StoredPoint;
 pub use client::Index;
 pub use collection::{Collection, Space};
+pub use erase::StoredUpload;
 pub use error::{IndexError, Result};
 pub use filter::Narrow;
 pub use options::Options;
 pub use point::{Document, Point, State, Version};
+pub use reuse::KnownChunk;
 pub use scoped::OrgScoped;
 pub use search::{Candidate, Leg, Legs, LegsQuery};
+pub use upkeep::StagedUpload;

@@ -21,6 +21,8 @@ pub struct Options {
     pub oversampling: f64,
     /// Points of one page when points are read through.
     pub scroll_page: u32,
+    /// Points of one page when only their owners are listed.
+    pub listing_page: u32,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             quantize: true,
             oversampling: 2.0,
             scroll_page: 256,
+            listing_page: 2_000,
         }
     }
 }
@@ -47,6 +50,7 @@ mod tests {
         let options = Options::default();
         assert!(options.quantize && options.api_key.is_none());
         assert_eq!((options.upsert_batch, options.scroll_page, options.connections), (256, 256, 3));
+        assert_eq!(options.listing_page, 2_000);
         assert_eq!((options.timeout.as_secs(), options.connect_timeout.as_secs()), (30, 5));
         assert!((options.oversampling - 2.0).abs() < f64::EPSILON);
     }

@@ -18,6 +18,10 @@ pub(crate) mod field {
     pub(crate) const ASSET: &str = "asset_id";
     pub(crate) const UPLOAD: &str = "upload";
     pub(crate) const ORDER: &str = "order";
+    pub(crate) const POSITION: &str = "position";
+    pub(crate) const CONTENT_HASH: &str = "content_hash";
+    pub(crate) const NUMERICS: &str = "numerics";
+    pub(crate) const TEXT: &str = "text";
     pub(crate) const STATE: &str = "state";
     pub(crate) const LANGUAGE: &str = "language";
     pub(crate) const PAGES: &str = "pages";
@@ -74,6 +78,9 @@ pub struct Document {
     pub asset_id: AssetId,
     pub upload: UploadId,
     pub order: Order,
+    /// Where the broker first stored the upload event: a deletion without a `sequence` goes by it.
+    #[serde(default)]
+    pub position: Order,
     /// Position of the chunk in its document, from 0.
     pub ordinal: u32,
     /// Chunks of the document.

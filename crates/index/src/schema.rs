@@ -62,6 +62,16 @@ fn definition(options: &Options, name: &str, space: &Space) -> CreateCollection 
         .build()
 }
 
+/// Length of the collection's dense vectors; `None` when it has none of that name, or is gone by now.
+pub(crate) async fn dimension(client: &Qdrant, name: &str) -> Result<Option<u32>> {
+    if !client.collection_exists(name).await? {
+        return Ok(None);
+    }
+    let info = client.collection_info(name).await?.result.unwrap_or_default();
+    let params = info.config.and_then(|config| config.params).unwrap_or_default();
+    Ok(dense(&params).and_then(|dense| u32::try_from(dense.size).ok()))
+}
+
 /// What of the collection found does not fit, one line a setting.
 fn differences(found: Option<&CollectionParams>, space: &Space) -> Vec<String> {
     let Some(found) = found else { return vec!["its parameters are unknown".to_owned()] };

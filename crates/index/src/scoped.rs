@@ -78,6 +78,14 @@ impl OrgScoped {
         self.set_state(State::Dead, [of_upload(upload), in_states(&[State::Staged, State::Live])]).await
     }
 
+    /// Makes the points of an upload searchable again that a newer upload had replaced, after the newer one was deleted.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn revive(&self, upload: UploadId) -> Result<()> {
+        self.set_state(State::Live, [of_upload(upload), in_states(&[State::Dead])]).await
+    }
+
     /// Retires every upload of the asset that is older than `newest`. Uploads newer than it are left alone.
     ///
     /// # Errors
@@ -117,7 +125,7 @@ impl OrgScoped {
         self.count_where([in_states(&[state])]).await
     }
 
-    async fn count_where(&self, conditions: impl IntoIterator<Item = Condition>) -> Result<u64> {
+    pub(crate) async fn count_where(&self, conditions: impl IntoIterator<Item = Condition>) -> Result<u64> {
         let filter = of_org(&self.org, conditions);
         let request = CountPointsBuilder::new(&self.collection.name).filter(filter).exact(true);
         let found = self.checked(self.collection.inner.client.count(request).await)?;
@@ -213,6 +221,7 @@ fn document(lineage: &Lineage, facts: &DocumentFacts, part: &Vectors, chunk: &Em
         asset_id: lineage.asset_id.clone(),
         upload: lineage.upload,
         order: lineage.order,
+        position: lineage.position,
         ordinal: text.ordinal,
         total: facts.chunks,
         text: text.text.clone(),

@@ -1,39 +1,25 @@
 //! The index against a real store: schema, tenancy, states, counts, legs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
+mod store;
+
 use chrono::DateTime;
-use heimdex_index::{Candidate, Index, IndexError, LegsQuery, Narrow, Options, OrgScoped, Space, State, Version};
+use heimdex_index::{
+    Candidate, Index, IndexError, LegsQuery, Narrow, Options, OrgScoped, Space, State, StoredUpload, Version,
+};
 use heimdex_schemas::{Chunk, DocumentFacts, EmbeddedChunk, Lane, Lineage, Order, PointId, Sparse, UploadId, Vectors};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-/// A store that ends with the test.
-struct Store {
-    index: Index,
-    shutdown: CancellationToken,
-    _folder: tempfile::TempDir,
-}
+use store::Store;
 
 impl Store {
+    /// Pages and batches of two, so that every test passes their ends.
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let shutdown = CancellationToken::new();
-        let config = heimdex_store::Config { data_dir: folder.path().join("data"), ..heimdex_store::Config::default() };
-        tokio::spawn(heimdex_store::serve(config, listener, shutdown.clone()));
-        let index = Index::connect(&url, Options { upsert_batch: 2, ..Options::default() }).unwrap();
-        Self { index, shutdown, _folder: folder }
+        Self::open(Options { upsert_batch: 2, scroll_page: 2, listing_page: 2, ..Options::default() }).await
     }
 
     async fn org(&self, org: &str) -> OrgScoped {
         self.index.collection(&space(4)).await.unwrap().scoped(&org.parse().unwrap())
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
     }
 }
 
@@ -47,6 +33,7 @@ fn lineage(org: &str, asset: &str, sequence: u64) -> Lineage {
         upload: UploadId::new(&org, "/cms", &format!("{asset}-{sequence}")),
         asset_id: asset.parse().unwrap(),
         order: Order::by_uploader(sequence),
+        position: Order::by_stream(1, sequence),
         lane: Lane::Interactive,
         model: "tiny".parse().unwrap(),
         replay: 0,
@@ -54,6 +41,7 @@ fn lineage(org: &str, asset: &str, sequence: u64) -> Lineage {
         title: Some("Title".to_owned()),
         source: None,
         traceparent: None,
+        trail: Vec::new(),
         org,
     }
 }
@@ -74,7 +62,7 @@ fn part(lineage: &Lineage, chunks: u32) -> Vectors {
             page_starts: vec![0],
             span: [0, 7],
             heading_path: vec!["Heading".to_owned()],
-            content_hash: "00".to_owned(),
+            content_hash: format!("{ordinal:02}"),
         },
         dense: vec![1.0, ordinal as f32, 0.0, 0.0],
         sparse: Sparse { indices: vec![7, 100 + ordinal], values: vec![1.0, 2.0] },
@@ -85,6 +73,7 @@ fn part(lineage: &Lineage, chunks: u32) -> Vectors {
         dimension: 4,
         numerics: "cpu/fp32/test".to_owned(),
         missing: Vec::new(),
+        reused: 0,
     }
 }
 
@@ -155,6 +144,74 @@ async fn older_uploads_retire_and_newer_ones_do_not() {
         live.push(points.count(lineage.upload, State::Live).await.unwrap());
     }
     assert_eq!(live, [0, 2, 2, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_retired_can_come_back_and_what_is_staged_does_not() {
+    let store = Store::start().await;
+    let (points, lineage) = (store.org("acme").await, lineage("acme", "a", 1));
+    publish(&points, &lineage, 3).await;
+    points.retire(lineage.upload).await.unwrap();
+    points.upsert_staged(&lineage, &facts(5), &part(&lineage, 5)).await.unwrap();
+    points.revive(lineage.upload).await.unwrap();
+    assert_eq!(points.count(lineage.upload, State::Live).await.unwrap(), 3);
+    assert_eq!(points.count(lineage.upload, State::Staged).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_are_listed_exactly_and_removed_for_good() {
+    let store = Store::start().await;
+    let (points, globex) = (store.org("acme").await, store.org("globex").await);
+    let [old, new] = [1, 2].map(|sequence| lineage("acme", "a", sequence));
+    let (other, foreign) = (lineage("acme", "b", 3), lineage("globex", "a", 4));
+    for lineage in [&old, &new, &other] {
+        publish(&points, lineage, 3).await;
+    }
+    publish(&globex, &foreign, 2).await;
+    points.retire(old.upload).await.unwrap();
+    let listed = |found: Vec<StoredUpload>| {
+        let mut found: Vec<_> =
+            found.into_iter().map(|stored| (stored.position, stored.upload, stored.points)).collect();
+        found.sort();
+        found
+    };
+    let expected = [&old, &new, &other].map(|lineage| (lineage.position, lineage.upload, 3));
+    assert_eq!(listed(points.uploads(None).await.unwrap()), expected);
+    assert_eq!(listed(points.uploads(Some(&old.asset_id)).await.unwrap()), expected[..2]);
+
+    points.remove(&[old.upload, foreign.upload]).await.unwrap();
+    points.remove(&[old.upload]).await.unwrap();
+    assert_eq!(listed(points.uploads(None).await.unwrap()), expected[1..]);
+    assert_eq!(points.count_all(State::Dead).await.unwrap(), 0);
+    assert_eq!(globex.count_all(State::Live).await.unwrap(), 2, "another organization's upload stays");
+    points.remove(&[new.upload, other.upload]).await.unwrap();
+    assert!(points.uploads(None).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_are_known_by_the_hash_of_their_text() {
+    let store = Store::start().await;
+    let (points, lineage) = (store.org("acme").await, lineage("acme", "a", 1));
+    publish(&points, &lineage, 5).await;
+    let hashes = ["01", "04", "99"].map(str::to_owned).to_vec();
+    let known = points.known(lineage.upload, hashes.clone()).await.unwrap();
+    let mut found: Vec<&str> = known.values().map(|chunk| chunk.text.as_str()).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["chunk 1", "chunk 4"]);
+    assert_eq!(known["01"].numerics, "cpu/fp32/test");
+    assert!((known["01"].dense[0] - 0.5_f32.sqrt()).abs() < 1e-6, "cosine collections keep unit vectors");
+    assert!(store.org("globex").await.known(lineage.upload, hashes).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_spaces_of_a_server_are_those_of_our_collections() {
+    let store = Store::start().await;
+    assert!(store.index.spaces().await.unwrap().is_empty());
+    let other = Space { model: "a-larger-one".parse().unwrap(), id: "aa00".to_owned(), dimension: 8 };
+    for space in [space(4), other.clone()] {
+        store.index.collection(&space).await.unwrap();
+    }
+    assert_eq!(store.index.spaces().await.unwrap(), [other, space(4)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,11 +98,15 @@ pub struct StageConfig {
     pub backoff_cap: Duration,
     /// Deaths of the process with the message alone in hand that make it poison.
     pub suspect_deaths: u32,
+    /// Deliveries of a message without an outcome after which it still is handled in company; the next is alone.
+    pub suspect_company: u64,
     /// First pause when a dependency is away; it doubles up to the cap.
     pub breaker_base: Duration,
     pub breaker_cap: Duration,
-    /// Messages in the next queue above which this stage stops pulling.
+    /// Messages in the next queue above which this stage stops pulling: interactive ones for lane interactive, all for bulk.
     pub downstream_mark: u64,
+    /// Deletions and cancellations that are kept in mind, the newest, so that their work is ended early.
+    pub unwanted: usize,
     /// How often queues are looked at.
     pub watch_interval: Duration,
     /// How long work in hand may take after a stop was asked for.
@@ -128,9 +132,11 @@ impl StageConfig {
             backoff_base: Duration::from_secs(5),
             backoff_cap: Duration::from_secs(3600),
             suspect_deaths: 2,
+            suspect_company: 1,
             breaker_base: Duration::from_millis(500),
             breaker_cap: Duration::from_secs(30),
             downstream_mark: 2_000,
+            unwanted: 100_000,
             watch_interval: Duration::from_secs(1),
             grace: Duration::from_secs(25),
             park: Duration::from_secs(3600),
@@ -150,9 +156,11 @@ impl StageConfig {
             backoff_base: variables.duration("HEIMDEX_BACKOFF_BASE", default.backoff_base)?,
             backoff_cap: variables.duration("HEIMDEX_BACKOFF_CAP", default.backoff_cap)?,
             suspect_deaths: variables.parse("HEIMDEX_SUSPECT_DEATHS", default.suspect_deaths)?,
+            suspect_company: variables.parse("HEIMDEX_SUSPECT_COMPANY", default.suspect_company)?,
             breaker_base: variables.duration("HEIMDEX_BREAKER_BASE", default.breaker_base)?,
             breaker_cap: variables.duration("HEIMDEX_BREAKER_CAP", default.breaker_cap)?,
             downstream_mark: variables.parse("HEIMDEX_DOWNSTREAM_MARK", default.downstream_mark)?,
+            unwanted: variables.parse("HEIMDEX_UNWANTED", default.unwanted)?,
             watch_interval: variables.duration("HEIMDEX_WATCH_INTERVAL", default.watch_interval)?,
             grace: variables.duration("HEIMDEX_GRACE", default.grace)?,
             park: variables.duration("HEIMDEX_PARK", default.park)?,
@@ -245,6 +253,7 @@ fn bus(variables: &Variables) -> Result<Options, ConfigError> {
         blob_bytes: variables.parse("HEIMDEX_BLOB_BYTES", default.blob_bytes)?,
         blob_timeout: variables.duration("HEIMDEX_BLOB_TIMEOUT", default.blob_timeout)?,
         monitor: variables.text("HEIMDEX_NATS_MONITOR").map(str::to_owned),
+        org_interactive_depth: variables.parse("HEIMDEX_ORG_INTERACTIVE_DEPTH", default.org_interactive_depth)?,
         limits: limits(variables, default.limits)?,
         name: default.name,
     })

@@ -21,6 +21,7 @@ pub enum Failed {
     Permanent,
     Poison,
     Exhausted,
+    Cancelled,
     Undecodable,
     Parked,
 }
@@ -33,6 +34,7 @@ impl EncodeLabelValue for Failed {
             Self::Permanent => "permanent",
             Self::Poison => "poison",
             Self::Exhausted => "exhausted",
+            Self::Cancelled => "cancelled",
             Self::Undecodable => "undecodable",
             Self::Parked => "parked",
         };
@@ -66,6 +68,7 @@ pub struct Metrics {
     duration: Family<ByStage, Histogram, fn() -> Histogram>,
     queue_age: Family<ByStage, Histogram, fn() -> Histogram>,
     in_flight: Family<ByStage, Gauge>,
+    demoted: Family<ByStage, Counter>,
     blocked: Family<ByStage, Seconds>,
     lag: Family<ByStage, Gauge>,
     orphans: Family<ByStage, Gauge>,
@@ -82,6 +85,8 @@ pub struct StageMetrics {
     pub duration: Histogram,
     pub queue_age: Histogram,
     pub in_flight: Gauge,
+    /// Uploads that moved to lane bulk because their org crowded lane interactive.
+    pub demoted: Counter,
     /// Seconds that pulling was stopped for the queue below.
     pub blocked: Seconds,
     pub lag: Gauge,
@@ -125,6 +130,7 @@ impl Default for Metrics {
             duration: Family::new_with_constructor(durations),
             queue_age: Family::new_with_constructor(ages),
             in_flight: Family::default(),
+            demoted: Family::default(),
             blocked: Family::default(),
             lag: Family::default(),
             orphans: Family::default(),
@@ -151,6 +157,7 @@ impl Metrics {
         r.register("heimdex_stage_duration_seconds", "Time in the handler", self.duration.clone());
         r.register("heimdex_stage_queue_age_seconds", "Age of a message when taken", self.queue_age.clone());
         r.register("heimdex_stage_in_flight", "Messages in hand", self.in_flight.clone());
+        r.register("heimdex_stage_demoted", "Uploads moved to lane bulk for their org's crowd", self.demoted.clone());
         r.register("heimdex_stage_blocked_seconds", "Time not pulling for the queue below", self.blocked.clone());
         r.register("heimdex_stage_queue_messages", "Messages waiting for the stage", self.lag.clone());
         r.register("heimdex_stage_orphans", "Messages no consumer will deliver", self.orphans.clone());
@@ -167,6 +174,7 @@ impl Metrics {
             duration: self.duration.get_or_create_owned(&by),
             queue_age: self.queue_age.get_or_create_owned(&by),
             in_flight: self.in_flight.get_or_create_owned(&by),
+            demoted: self.demoted.get_or_create_owned(&by),
             blocked: self.blocked.get_or_create_owned(&by),
             lag: self.lag.get_or_create_owned(&by),
             orphans: self.orphans.get_or_create_owned(&by),

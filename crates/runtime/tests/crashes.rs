@@ -28,7 +28,13 @@ fn main() -> ExitCode {
         trial("crash_between_publish_and_ack", || on_runtime(crash_between_publish_and_ack())),
         trial("crash_between_dead_letter_and_consequence", || on_runtime(crash_between_dead_letter_and_consequence())),
         trial("crash_before_term", || on_runtime(crash_before_term())),
-        trial("a_message_that_kills_is_poison", || on_runtime(a_message_that_kills_is_poison())),
+        trial("crash_before_the_mark", || on_runtime(crash_before_the_mark())),
+        trial("a_message_that_aborts_is_poison", || on_runtime(a_message_that_kills_is_poison("abort"))),
+        trial("a_message_that_segfaults_is_poison", || on_runtime(a_message_that_kills_is_poison("segfault"))),
+        trial("a_message_that_overflows_is_poison", || on_runtime(a_message_that_kills_is_poison("overflow"))),
+        trial("a_message_that_exhausts_memory_is_poison", || on_runtime(a_message_that_kills_is_poison("exhaust"))),
+        trial("a_message_that_gets_killed_is_poison", || on_runtime(a_message_that_kills_is_poison("killed"))),
+        trial("a_process_that_was_only_paused_did_not_die", || on_runtime(paused())),
         trial("sigterm_drains", || on_runtime(sigterm_drains())),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
@@ -74,7 +80,7 @@ fn crash(world: &World, failpoint: &str) {
 async fn crash_between_publish_and_ack() {
     let world = World::new().await;
     world.put(&document("a", 1, LANE, "ok")).await;
-    crash(&world, "after_publish_before_ack");
+    crash(&world, "chunker.after_publish");
     assert_eq!((world.messages("HEIMDEX_DOCUMENTS").await, world.messages("HEIMDEX_CHUNKS").await), (1, 1));
     let _child = worker(&world, "");
     eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
@@ -86,7 +92,7 @@ async fn crash_between_publish_and_ack() {
 async fn crash_between_dead_letter_and_consequence() {
     let world = World::new().await;
     world.put(&document("a", 1, LANE, "permanent")).await;
-    crash(&world, "after_dead_letter");
+    crash(&world, "chunker.after_dead_letter");
     assert_eq!((world.messages("HEIMDEX_DLQ").await, world.messages("HEIMDEX_VECTORS").await), (1, 0));
     let _child = worker(&world, "");
     assert_eq!(world.consequence().await.lineage.asset_id.as_str(), "a");
@@ -97,16 +103,49 @@ async fn crash_between_dead_letter_and_consequence() {
 async fn crash_before_term() {
     let world = World::new().await;
     world.put(&document("a", 1, LANE, "permanent")).await;
-    crash(&world, "before_term");
+    crash(&world, "chunker.before_term");
     let _child = worker(&world, "");
     eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
     assert_eq!((world.messages("HEIMDEX_DLQ").await, world.messages("HEIMDEX_VECTORS").await), (1, 1));
 }
 
-/// Three deaths: in company, then twice alone. The neighbours come through.
-async fn a_message_that_kills_is_poison() {
+/// The third delivery without an outcome is marked before it is touched; a crash before that is nobody's death.
+async fn crash_before_the_mark() {
     let world = World::new().await;
-    world.put(&document("killer", 1, LANE, "abort")).await;
+    world.put(&document("a", 1, LANE, "ok")).await;
+    world.abandon().await;
+    world.abandon().await;
+    crash(&world, "chunker.before_ledger_attempt");
+    assert!(world.attempts().await.is_empty());
+    crash(&world, "chunker.after_ledger_attempt");
+    assert!(world.attempts().await[0]["alone"].is_object());
+    let _child = worker(&world, "");
+    eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
+    assert_eq!((world.messages("HEIMDEX_CHUNKS").await, world.messages("HEIMDEX_DLQ").await), (1, 0));
+    eventually!(SOON, world.attempts().await.is_empty());
+}
+
+/// A suspect's process sleeps past its lease and its mark. Another takes over; the first wakes up and does no harm.
+async fn paused() {
+    let world = World::new().await;
+    world.put(&document("a", 1, LANE, "slow 1500")).await;
+    world.abandon().await;
+    world.abandon().await;
+    let first = worker(&world, "");
+    eventually!(SOON, first.output().contains("in hand"));
+    first.signal(libc::SIGSTOP);
+    let second = worker(&world, "");
+    eventually!(SOON, second.output().contains("in hand"));
+    first.signal(libc::SIGCONT);
+    eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
+    assert_eq!((world.messages("HEIMDEX_CHUNKS").await, world.messages("HEIMDEX_DLQ").await), (1, 0));
+    eventually!(SOON, world.attempts().await.is_empty());
+}
+
+/// Four deaths: twice in company, then twice alone. The neighbours come through.
+async fn a_message_that_kills_is_poison(how: &str) {
+    let world = World::new().await;
+    world.put(&document("killer", 1, LANE, how)).await;
     for n in 2..6 {
         world.put(&document(&format!("innocent-{n}"), n, LANE, "slow 100")).await;
     }
@@ -119,7 +158,7 @@ async fn a_message_that_kills_is_poison() {
         }
         world.messages("HEIMDEX_DOCUMENTS").await == 0
     });
-    assert_eq!(deaths, 3);
+    assert_eq!(deaths, 4);
     let dead = world.consequence().await;
     assert_eq!(dead.lineage.asset_id.as_str(), "killer");
     let Outcome::Failed(failure) = dead.outcome else { panic!("an outcome") };

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use heimdex_bus::{Bus, Options, Pulled, Wait};
 use heimdex_runtime::{Process, RunError, StageConfig, State, http};
 use heimdex_schemas::{ChunksCreated, FailureClass, Lane, Outcome, StageName, UploadId};
-use heimdex_stage::Ledger;
 use heimdex_testkit::nats::NatsConfig;
 use heimdex_testkit::{NatsServer, eventually};
 use support::{Obedient, Refusing, SOON, Seen, World, config, document};
@@ -112,7 +111,10 @@ async fn permanent_failures_are_dead_at_once_and_told_to_the_writer() {
     let event = document("a", 1, LANE, "permanent");
     world.put(&event).await;
     world.run(Obedient(Arc::clone(&seen)), config());
-    let dead = world.consequence().await;
+    let mut dead = world.consequence().await;
+    let passed = dead.lineage.trail.pop().unwrap();
+    assert_eq!((passed.stage, passed.messages), (StageName::Chunker, 1));
+    assert!(passed.queued_at <= passed.started_at && passed.started_at <= passed.finished_at, "{passed:?}");
     assert_eq!(dead.lineage, event.lineage);
     let Outcome::Failed(failure) = dead.outcome else { panic!("an outcome") };
     assert_eq!(failure.class, FailureClass::Rejected);
@@ -203,16 +205,16 @@ async fn an_outage_charges_nothing_and_pauses_pulling() {
     let paused =
         || matches!(world.process.health.report().components.get("dependencies of chunker"), Some(State::No(_)));
     eventually!(SOON, paused());
+    let records = world.attempts().await;
+    assert!(!records.is_empty(), "what is given back is explained");
+    for record in records {
+        assert_eq!((&record["attempts"], &record["died"]), (&0.into(), &serde_json::json!([])), "{record}");
+    }
     seen.outage.store(false, Ordering::SeqCst);
     eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
     assert_eq!(world.messages("HEIMDEX_DLQ").await, 0);
     assert_eq!(world.messages("HEIMDEX_CHUNKS").await, 6);
-    let records = world.bus().ledger().list("attempt.chunker").await.unwrap();
-    assert!(!records.is_empty(), "what is given back is explained");
-    for (key, record) in records {
-        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-        assert_eq!((&record["attempts"], &record["deaths"]), (&0.into(), &0.into()), "{key}");
-    }
+    eventually!(SOON, world.attempts().await.is_empty());
 }
 
 #[tokio::test]
@@ -265,18 +267,13 @@ fn blocked(world: &World) -> f64 {
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
-/// Somebody took the message, and nothing was heard of it since.
-async fn abandon_one(world: &World) {
-    let mut puller = world.bus().puller(StageName::Chunker, LANE).await.unwrap();
-    let Pulled::Message(_) = puller.pull(Wait::For(SOON)).await else { panic!("a message") };
-}
-
 #[tokio::test]
 async fn a_suspect_is_handled_alone() {
     let world = World::new().await;
     let seen = seen();
     world.put(&document("suspect", 1, LANE, "slow 300")).await;
-    abandon_one(&world).await;
+    world.abandon().await;
+    world.abandon().await;
     for n in 2..12 {
         world.put(&document(&format!("other-{n}"), n, LANE, "slow 200")).await;
     }

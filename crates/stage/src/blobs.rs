@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use heimdex_schemas::token::hex;
+
+use crate::Class;
 
 /// Which store of blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +50,15 @@ impl BlobRef {
     }
 }
 
+/// A blob as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobInfo {
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    pub modified: DateTime<Utc>,
+}
+
 /// Why a blob could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BlobError {
@@ -58,6 +70,20 @@ pub enum BlobError {
     TooLarge { name: String, size: u64, limit: u64 },
     #[error("the blob store is unavailable: {0}")]
     Unavailable(String),
+    /// The blob store's disk or its limit; it recovers when space returns.
+    #[error("the blob store is full: {0}")]
+    Full(String),
+}
+
+impl BlobError {
+    /// What the consume loop does with a message whose blob failed like this.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Missing(_) | Self::Corrupt { .. } | Self::TooLarge { .. } => Class::Permanent,
+            Self::Unavailable(_) | Self::Full(_) => Class::Unavailable,
+        }
+    }
 }
 
 /// A durable store of blobs. Writing the same blob twice is writing it once.
@@ -68,4 +94,10 @@ pub trait Blobs: Send + Sync + 'static {
 
     /// The bytes, verified against the reference; refuses more than `limit` bytes before reading them.
     async fn get(&self, blob: &BlobRef, limit: u64) -> Result<Bytes, BlobError>;
+
+    /// The blobs whose name begins with `prefix/` (whole path segments), in name order; all of them for an empty prefix.
+    async fn list(&self, bucket: Bucket, prefix: &str) -> Result<Vec<BlobInfo>, BlobError>;
+
+    /// Removes a blob; one that does not exist is fine. Durable when it returns.
+    async fn delete(&self, bucket: Bucket, name: &str) -> Result<(), BlobError>;
 }

@@ -8,6 +8,7 @@ use crate::{Ledger, LedgerError, Revision};
 pub async fn ledger(ledger: &dyn Ledger, scope: &str) -> Result<(), String> {
     create_is_if_absent(ledger, scope).await.map_err(|e| format!("create: {e}"))?;
     compare_and_set_needs_the_revision(ledger, scope).await.map_err(|e| format!("compare_and_set: {e}"))?;
+    deletes_need_the_revision(ledger, scope).await.map_err(|e| format!("delete: {e}"))?;
     count_is_by_whole_tokens(ledger, scope).await.map_err(|e| format!("count: {e}"))?;
     bad_keys_are_refused(ledger).await.map_err(|e| format!("keys: {e}"))?;
     one_of_many_creates_wins(ledger, scope).await.map_err(|e| format!("concurrent create: {e}"))
@@ -45,6 +46,29 @@ async fn compare_and_set_needs_the_revision(ledger: &dyn Ledger, scope: &str) ->
     rule(stale.is_none(), "a stale revision loses")?;
     let found = ledger.get(&key).await.map_err(text)?.map(|(_, value)| value);
     rule(found == Some(Bytes::from_static(b"2")), "the loser changed nothing")
+}
+
+async fn deletes_need_the_revision(ledger: &dyn Ledger, scope: &str) -> Result<(), String> {
+    let key = format!("{scope}.gone.key");
+    let absent = ledger.delete(&key, Revision(1)).await.map_err(text)?;
+    rule(!absent, "an absent key cannot be deleted")?;
+    let Some(first) = ledger.create(&key, Bytes::from_static(b"1")).await.map_err(text)? else {
+        return Err("broken rule: the first create succeeds".to_owned());
+    };
+    let Some(second) = ledger.compare_and_set(&key, first, Bytes::from_static(b"2")).await.map_err(text)? else {
+        return Err("broken rule: compare and set by the revision succeeds".to_owned());
+    };
+    rule(!ledger.delete(&key, first).await.map_err(text)?, "a stale revision deletes nothing")?;
+    rule(ledger.get(&key).await.map_err(text)?.is_some(), "the loser changed nothing")?;
+    rule(ledger.delete(&key, second).await.map_err(text)?, "the current revision deletes")?;
+    rule(ledger.get(&key).await.map_err(text)?.is_none(), "a deleted key is absent")?;
+    let scope = format!("{scope}.gone");
+    rule(ledger.count(&scope).await.map_err(text)? == 0, "a deleted key is not counted")?;
+    rule(ledger.list(&scope).await.map_err(text)?.is_empty(), "a deleted key is not listed")?;
+    let stale = ledger.compare_and_set(&key, second, Bytes::from_static(b"3")).await.map_err(text)?;
+    rule(stale.is_none(), "a deleted key cannot be set by its old revision")?;
+    let again = ledger.create(&key, Bytes::from_static(b"4")).await.map_err(text)?;
+    rule(again.is_some_and(|revision| revision > second), "a deleted key can be created, with a later revision")
 }
 
 async fn count_is_by_whole_tokens(ledger: &dyn Ledger, scope: &str) -> Result<(), String> {

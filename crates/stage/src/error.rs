@@ -11,7 +11,12 @@ pub enum Class {
     Permanent,
     /// Harmed its worker: dead-letter it as `poison`.
     Poison,
+    /// Nobody wants it any more: its upload is told so, and it is ended without a dead letter.
+    Cancelled,
 }
+
+/// The code of every failure that means that a disk or a storage limit is reached, whoever's it is.
+pub const STORAGE_FULL: &str = "storage_full";
 
 /// Every stage error says its class and a stable code. Implement it with an exhaustive `match`, no `_` arm, so that a
 /// new variant forces a decision.

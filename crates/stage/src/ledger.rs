@@ -1,8 +1,11 @@
-//! The ledger: small facts that must be decided once. Create-if-absent, compare-and-set, get, and list by prefix:
+//! The ledger: small facts that must be decided once. Create-if-absent, compare-and-set, get, delete, list by prefix:
 //! enough for fences, part counting and attempts.
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+use crate::Class;
+use crate::error::STORAGE_FULL;
 
 /// Version of one key's value; grows with every write of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +19,30 @@ pub enum LedgerError {
     Key(String),
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
+    /// The ledger's disk or its limit; it recovers when space returns.
+    #[error("the ledger is full: {0}")]
+    Full(String),
+}
+
+impl LedgerError {
+    /// What the consume loop does with a message that needed the ledger.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Key(_) => Class::Permanent,
+            Self::Unavailable(_) | Self::Full(_) => Class::Unavailable,
+        }
+    }
+
+    /// Stable, snake_case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "ledger_key",
+            Self::Unavailable(_) => "ledger_unavailable",
+            Self::Full(_) => STORAGE_FULL,
+        }
+    }
 }
 
 /// Linearizable per key. Keys are dotted tokens, for example `part.<upload>.<model>.<n>`.
@@ -33,6 +60,9 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> Result<Option<Revision>, LedgerError>;
 
     async fn get(&self, key: &str) -> Result<Option<(Revision, Bytes)>, LedgerError>;
+
+    /// Removes the key if its revision still is `expected`; `Ok(false)` when somebody was faster. It can be created again.
+    async fn delete(&self, key: &str, expected: Revision) -> Result<bool, LedgerError>;
 
     /// How many keys lie below `prefix.` (the dot is added).
     async fn count(&self, prefix: &str) -> Result<u64, LedgerError>;

@@ -7,17 +7,27 @@ pub mod accept;
 pub mod blobs;
 pub mod conformance;
 pub mod context;
+pub mod dead_letters;
+pub mod done;
 pub mod error;
 pub mod failpoint;
+pub mod head;
 pub mod ledger;
 pub mod memory;
+pub mod origin;
+pub mod tombstone;
 
 pub use accept::{AcceptError, Acceptance};
-pub use blobs::{BlobError, BlobRef, Blobs, Bucket};
+pub use blobs::{BlobError, BlobInfo, BlobRef, Blobs, Bucket};
 pub use context::{Context, Position};
-pub use error::{Class, Classify};
+pub use dead_letters::{DeadLetterBin, DeadLettersUnavailable};
+pub use done::Done;
+pub use error::{Class, Classify, STORAGE_FULL};
+pub use head::Head;
 pub use heimdex_schemas::{Event, StageName};
 pub use ledger::{Ledger, LedgerError, Revision};
+pub use origin::{Origin, OriginError};
+pub use tombstone::Tombstone;
 
 use std::future::Future;
 

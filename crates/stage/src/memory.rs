@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 use crate::ledger::check_key;
-use crate::{BlobError, BlobRef, Blobs, Bucket, Ledger, LedgerError, Revision};
+use crate::{BlobError, BlobInfo, BlobRef, Blobs, Bucket, Ledger, LedgerError, Revision};
 
 type Keys = BTreeMap<String, (Revision, Bytes)>;
 
@@ -58,6 +59,14 @@ impl Ledger for MemoryLedger {
         Ok(self.with(|_, keys| keys.get(key).cloned()))
     }
 
+    async fn delete(&self, key: &str, expected: Revision) -> Result<bool, LedgerError> {
+        check_key(key)?;
+        Ok(self.with(|_, keys| {
+            let current = keys.get(key).is_some_and(|(revision, _)| *revision == expected);
+            current && keys.remove(key).is_some()
+        }))
+    }
+
     async fn count(&self, prefix: &str) -> Result<u64, LedgerError> {
         Ok(self.list(prefix).await?.len() as u64)
     }
@@ -72,10 +81,13 @@ impl Ledger for MemoryLedger {
     }
 }
 
+/// By bucket and name, with the time of writing.
+type BlobMap = BTreeMap<(String, String), (DateTime<Utc>, Bytes)>;
+
 /// Blobs that live as long as the value.
 #[derive(Debug, Default)]
 pub struct MemoryBlobs {
-    blobs: Mutex<BTreeMap<(String, String), Bytes>>,
+    blobs: Mutex<BlobMap>,
 }
 
 #[async_trait]
@@ -83,7 +95,7 @@ impl Blobs for MemoryBlobs {
     async fn put(&self, bucket: Bucket, prefix: &str, bytes: Bytes) -> Result<BlobRef, BlobError> {
         let blob = BlobRef::of(bucket, prefix, &bytes);
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs.insert((format!("{bucket:?}"), blob.name.clone()), bytes);
+        blobs.insert((format!("{bucket:?}"), blob.name.clone()), (Utc::now(), bytes));
         Ok(blob)
     }
 
@@ -93,8 +105,26 @@ impl Blobs for MemoryBlobs {
         }
         let key = (format!("{:?}", blob.bucket), blob.name.clone());
         let found = self.blobs.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let bytes = found.ok_or_else(|| BlobError::Missing(blob.name.clone()))?;
+        let (_, bytes) = found.ok_or_else(|| BlobError::Missing(blob.name.clone()))?;
         blob.verify(&bytes)?;
         Ok(bytes)
+    }
+    async fn list(&self, bucket: Bucket, prefix: &str) -> Result<Vec<BlobInfo>, BlobError> {
+        let bucket = format!("{bucket:?}");
+        let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = blobs.iter().filter(|((of, name), _)| *of == bucket && name.starts_with(&below));
+        let info = |((_, name), (modified, bytes)): (&(String, String), &(DateTime<Utc>, Bytes))| BlobInfo {
+            name: name.clone(),
+            size: bytes.len() as u64,
+            modified: *modified,
+        };
+        Ok(found.map(info).collect())
+    }
+
+    async fn delete(&self, bucket: Bucket, name: &str) -> Result<(), BlobError> {
+        let key = (format!("{bucket:?}"), name.to_owned());
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        Ok(())
     }
 }

@@ -81,6 +81,7 @@ pub fn lineage(asset: &str, sequence: u64) -> Lineage {
         org,
         asset_id,
         order: Order::by_stream(1_790_000_000, sequence),
+        position: Order::by_stream(1_790_000_000, sequence),
         lane: Lane::Interactive,
         model,
         replay: 0,
@@ -88,5 +89,6 @@ pub fn lineage(asset: &str, sequence: u64) -> Lineage {
         title: None,
         source: None,
         traceparent: None,
+        trail: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@
 
 mod http;
 mod process;
-mod tree;
+pub mod tree;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -41,12 +41,21 @@ pub enum Part {
     Embedder,
     Writer,
     Query,
+    Keeper,
 }
 
 impl Part {
     /// In the order in which they start.
-    pub const ALL: [Self; 7] =
-        [Self::Nats, Self::Store, Self::Extractor, Self::Chunker, Self::Embedder, Self::Writer, Self::Query];
+    pub const ALL: [Self; 8] = [
+        Self::Nats,
+        Self::Store,
+        Self::Extractor,
+        Self::Chunker,
+        Self::Embedder,
+        Self::Writer,
+        Self::Query,
+        Self::Keeper,
+    ];
 
     /// The argument of `--only`.
     #[must_use]
@@ -59,6 +68,7 @@ impl Part {
             Self::Embedder => "embedder",
             Self::Writer => "writer",
             Self::Query => "query",
+            Self::Keeper => "keeper",
         }
     }
 
@@ -67,7 +77,7 @@ impl Part {
         match self {
             Self::Nats => Some("nats-server"),
             Self::Store => Some("heimdex"),
-            Self::Extractor | Self::Chunker | Self::Embedder | Self::Writer | Self::Query => None,
+            Self::Extractor | Self::Chunker | Self::Embedder | Self::Writer | Self::Query | Self::Keeper => None,
         }
     }
 }
@@ -250,7 +260,8 @@ fn is_server(pid: u32, part: Part) -> bool {
 
 /// A port that is free, and below those that the kernel gives to outgoing connections (32768 and up on Linux): a client
 /// that reconnects to a dead server must not take the server's port for its own end, or even connect to itself.
-fn free_port() -> u16 {
+#[must_use]
+pub fn free_port() -> u16 {
     const FIRST: u32 = 10_240;
     const COUNT: u32 = 22_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -285,7 +296,7 @@ pub fn command() -> Command {
 }
 
 /// Fetches the runtime files once, so that no later start has to.
-fn provision() {
+pub fn provision() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let done = command().arg("provision").output().expect("the program starts");

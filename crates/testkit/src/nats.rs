@@ -19,11 +19,15 @@ pub struct NatsConfig {
     pub sync_always: bool,
     /// Server lines added to the configuration.
     pub extra: String,
+    /// Lines added to its `jetstream` block, for example a limit.
+    pub jetstream: String,
+    /// Where streams are kept; a folder of the server's own when not set.
+    pub store_dir: Option<PathBuf>,
 }
 
 impl Default for NatsConfig {
     fn default() -> Self {
-        Self { sync_always: true, extra: String::new() }
+        Self { sync_always: true, extra: String::new(), jetstream: String::new(), store_dir: None }
     }
 }
 
@@ -49,11 +53,11 @@ impl NatsServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (client_port, monitor_port) = free_ports();
         let sync = if config.sync_always { "\n  sync_interval: always" } else { "" };
+        let store_dir = config.store_dir.clone().unwrap_or_else(|| folder.path().join("js"));
         let text = format!(
             "host: 127.0.0.1\nport: {client_port}\nhttp: \"127.0.0.1:{monitor_port}\"\n\
-             jetstream {{\n  store_dir: {:?}{sync}\n}}\n{}\n",
-            folder.path().join("js"),
-            config.extra
+             jetstream {{\n  store_dir: {store_dir:?}{sync}\n{}\n}}\n{}\n",
+            config.jetstream, config.extra
         );
         std::fs::write(folder.path().join("nats.conf"), text).expect("the server's configuration");
         let mut server = Self { child: None, folder, program, client_port, monitor_port };

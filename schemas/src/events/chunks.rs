@@ -71,6 +71,9 @@ pub struct Vectors {
     /// Chunks that could not be embedded, each with its reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingChunk>,
+    /// How many of `chunks` kept the vector of an unchanged chunk of an earlier upload.
+    #[serde(default)]
+    pub reused: u32,
 }
 
 /// A chunk and its vectors.

@@ -6,10 +6,10 @@ mod document;
 mod lineage;
 mod outcome;
 
-pub use asset::{AssetUploaded, Content};
+pub use asset::{AssetDeleted, AssetUploaded, Content, OrgPurged};
 pub use chunks::{Chunk, ChunksCreated, ChunksEmbedded, EmbeddedChunk, MissingChunk, Outcome, Sparse, Vectors};
 pub use document::{DocumentExtracted, DocumentFacts, Page, Warning};
-pub use lineage::Lineage;
+pub use lineage::{Lineage, StageTime};
 pub use outcome::{Failure, FailureClass, Progress, Receipt, ReceiptState};
 
 use schemars::JsonSchema;
@@ -31,6 +31,11 @@ pub trait Event: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
 
     /// What this event says of its upload; `None` for what a stranger published and no stage has accepted yet.
     fn lineage(&self) -> Option<&Lineage>;
+
+    /// The lineage, for the consume loop to stamp its stage's times on.
+    fn lineage_mut(&mut self) -> Option<&mut Lineage> {
+        None
+    }
 
     /// Which of its upload's events of this type it is: the part number, 0 where there is one.
     fn ordinal(&self) -> u32 {
@@ -73,11 +78,30 @@ impl Event for AssetUploaded {
     }
 }
 
+impl Event for AssetDeleted {
+    const NAME: &'static str = "heimdex.asset.deleted";
+    const STREAM: &'static str = "HEIMDEX_ASSETS";
+    fn lineage(&self) -> Option<&Lineage> {
+        None
+    }
+}
+
+impl Event for OrgPurged {
+    const NAME: &'static str = "heimdex.org.purged";
+    const STREAM: &'static str = "HEIMDEX_ASSETS";
+    fn lineage(&self) -> Option<&Lineage> {
+        None
+    }
+}
+
 impl Event for DocumentExtracted {
     const NAME: &'static str = "heimdex.document.extracted";
     const STREAM: &'static str = "HEIMDEX_DOCUMENTS";
     fn lineage(&self) -> Option<&Lineage> {
         Some(&self.lineage)
+    }
+    fn lineage_mut(&mut self) -> Option<&mut Lineage> {
+        Some(&mut self.lineage)
     }
 }
 
@@ -86,6 +110,9 @@ impl Event for ChunksCreated {
     const STREAM: &'static str = "HEIMDEX_CHUNKS";
     fn lineage(&self) -> Option<&Lineage> {
         Some(&self.lineage)
+    }
+    fn lineage_mut(&mut self) -> Option<&mut Lineage> {
+        Some(&mut self.lineage)
     }
     fn ordinal(&self) -> u32 {
         self.part
@@ -100,6 +127,9 @@ impl Event for ChunksEmbedded {
     const STREAM: &'static str = "HEIMDEX_VECTORS";
     fn lineage(&self) -> Option<&Lineage> {
         Some(&self.lineage)
+    }
+    fn lineage_mut(&mut self) -> Option<&mut Lineage> {
+        Some(&mut self.lineage)
     }
     fn ordinal(&self) -> u32 {
         self.part

@@ -45,6 +45,7 @@ fn lineage(model: &str) -> Lineage {
         org,
         asset_id: "manual".parse().unwrap(),
         order: Order::by_stream(1, 1),
+        position: Order::by_stream(1, 1),
         lane: Lane::Interactive,
         model: model.parse().unwrap(),
         replay: 0,
@@ -52,6 +53,7 @@ fn lineage(model: &str) -> Lineage {
         title: None,
         source: None,
         traceparent: None,
+        trail: Vec::new(),
     }
 }
 

@@ -75,10 +75,10 @@ async fn each_chunk_gets_both_vectors_and_its_point_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_beyond_the_window_is_missing_and_its_neighbours_are_not() {
     let long = "too many words ".repeat(200);
-    let vectors = embedded(part(&["before", &long, "after"])).await;
-    assert_eq!(vectors.chunks.iter().map(|chunk| chunk.chunk.ordinal).collect::<Vec<_>>(), [10, 12]);
-    let missing = vectors.missing.first().unwrap();
-    assert_eq!((missing.ordinal, missing.code.as_str()), (11, "too_long"));
+    let vectors = embedded(part(&["before", &long, "between", &long, "after"])).await;
+    assert_eq!(vectors.chunks.iter().map(|chunk| chunk.chunk.ordinal).collect::<Vec<_>>(), [10, 12, 14]);
+    let missing: Vec<(u32, &str)> = vectors.missing.iter().map(|chunk| (chunk.ordinal, chunk.code.as_str())).collect();
+    assert_eq!(missing, [(11, "too_long"), (13, "too_long")], "exactly the bad ones");
 }
 
 #[tokio::test(flavor = "multi_thread")]

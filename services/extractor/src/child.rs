@@ -15,6 +15,9 @@ use crate::{Failure, Parser, Parsers, sandbox};
 /// The hidden subcommand of the program.
 pub const SUBCOMMAND: &str = "extract-child";
 
+/// The variable of a planned crash, for drills: a document that contains its value makes its parser abort.
+pub const ABORT_ON_VARIABLE: &str = "HEIMDEX_EXTRACT_ABORT_ON";
+
 /// How to start a child: a program whose `main` calls [`main`] or [`run`] when given `args`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildCommand {
@@ -94,10 +97,19 @@ fn parse_all<P: Parser>(
         sandbox::grant_cpu(settings.limits.cpu_seconds)?;
         let (format, bytes) = frame::document(&payload)?;
         sandbox::clear_errno();
+        crash_as_planned(settings, bytes);
         let outcome = catch(|| parser.parse(format, bytes, &settings.limits));
         frame::write(answers, Kind::Outcome, &serde_json::to_vec(&outcome)?)?;
     }
     Ok(())
+}
+
+fn crash_as_planned(settings: &Settings, bytes: &[u8]) {
+    let Some(marker) = settings.abort_on.as_deref().map(str::as_bytes) else { return };
+    if bytes.windows(marker.len()).any(|part| part == marker) {
+        eprintln!("planned crash");
+        std::process::abort();
+    }
 }
 
 /// A panic is a crash of the parser that leaves the process whole; the parent replaces it all the same.

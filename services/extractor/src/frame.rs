@@ -50,6 +50,9 @@ pub struct Settings {
     pub pdfium: std::path::PathBuf,
     /// Process id of the parent; a child whose parent is another one was orphaned and ends.
     pub parent: u32,
+    /// A planned crash, see [`crate::child::ABORT_ON_VARIABLE`].
+    #[serde(default)]
+    pub abort_on: Option<String>,
 }
 
 /// A child's answer to its settings: what of the sandbox the kernel refused, or why it cannot work at all.

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted, Lineage, ModelName, Org, StageName, events};
-use heimdex_stage::{AcceptError, BlobError, BlobRef, Bucket, Class, Classify, Context, Stage, accept};
+use heimdex_stage::{
+    AcceptError, BlobError, BlobRef, Bucket, Class, Classify, Context, OriginError, STORAGE_FULL, Stage, accept, origin,
+};
 
 use crate::{Document, ExtractError, Format, Page, Pool, Warning};
 
@@ -17,6 +19,8 @@ pub struct Extractor {
 pub enum StageError {
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// The subject's org is the one the publisher may use.
     #[error("the event says org {said}, it was published for org {published}")]
     ForeignOrg { said: Org, published: Org },
@@ -32,11 +36,9 @@ impl Classify for StageError {
     fn class(&self) -> Class {
         match self {
             Self::Accept(error) => error.class(),
+            Self::Origin(error) => error.class(),
             Self::ForeignOrg { .. } | Self::ForeignBlob { .. } => Class::Permanent,
-            Self::Blob(BlobError::Unavailable(_)) => Class::Unavailable,
-            Self::Blob(BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::TooLarge { .. }) => {
-                Class::Permanent
-            }
+            Self::Blob(error) => error.class(),
             Self::Extract(ExtractError::Document(failure)) if failure.harmed_its_worker() => Class::Poison,
             Self::Extract(ExtractError::Document(_)) => Class::Permanent,
             Self::Extract(ExtractError::Start(_)) => Class::Unavailable,
@@ -47,12 +49,14 @@ impl Classify for StageError {
     fn code(&self) -> &str {
         match self {
             Self::Accept(error) => error.code(),
+            Self::Origin(error) => error.code(),
             Self::ForeignOrg { .. } => "org_mismatch",
             Self::ForeignBlob { .. } => "blob_of_another_org",
             Self::Blob(BlobError::Missing(_)) => "blob_missing",
             Self::Blob(BlobError::Corrupt { .. }) => "blob_corrupt",
             Self::Blob(BlobError::TooLarge { .. }) => "too_large",
             Self::Blob(BlobError::Unavailable(_)) => "blobs_unavailable",
+            Self::Blob(BlobError::Full(_)) => STORAGE_FULL,
             Self::Extract(ExtractError::Document(failure)) => failure.code(),
             Self::Extract(ExtractError::Start(_)) => "extractor_unavailable",
             Self::Extract(ExtractError::Child(_)) => "extractor_child_lost",
@@ -73,12 +77,13 @@ impl Extractor {
         Ok(Lineage { title: input.title.clone(), source: input.source.clone(), ..lineage })
     }
 
-    async fn document(&self, ctx: &Context, content: Content) -> Result<Document, StageError> {
+    async fn document(&self, ctx: &Context, content: &Content) -> Result<Document, StageError> {
         Ok(match content {
             Content::Text(text) => self.pool.extract_as(Format::Txt, text.as_bytes()).await?,
-            Content::Bytes(bytes) => self.pool.extract(&bytes).await?,
+            Content::Bytes(bytes) => self.pool.extract(bytes).await?,
             Content::Blob { name, sha256, size } => {
-                let blob = BlobRef { bucket: Bucket::Originals, name, sha256, size };
+                let (name, sha256) = (name.clone(), sha256.clone());
+                let blob = BlobRef { bucket: Bucket::Originals, name, sha256, size: *size };
                 self.pool.extract(&self.fetch(ctx, &blob).await?).await?
             }
         })
@@ -105,7 +110,11 @@ impl Stage for Extractor {
             return Err(StageError::ForeignOrg { said: said.clone(), published: ctx.org.clone() });
         }
         let lineage = self.lineage(ctx, &input).await?;
-        let document = self.document(ctx, input.content).await?;
+        // Side by side: keeping the event costs one write of the ledger, and no time.
+        let kept = origin::keep(ctx, Some(&input.asset_id), lineage.upload, &input);
+        let (kept, document) = tokio::join!(kept, self.document(ctx, &input.content));
+        let document = document?;
+        kept?;
         Ok(vec![extracted(lineage, document)])
     }
 }

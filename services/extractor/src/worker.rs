@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::child::ABORT_ON_VARIABLE;
 use crate::failure::Clock;
 use crate::frame::{self, Fatal, Kind, Outcome, Ready, Settings};
 use crate::{ChildCommand, ExtractError, Failure, Format, Limits, PoolConfig};
@@ -62,7 +63,8 @@ impl Worker {
 
     async fn settle(&mut self, config: &PoolConfig) -> Result<(), ExtractError> {
         let parent = std::process::id();
-        let settings = Settings { limits: config.limits.clone(), pdfium: config.pdfium.clone(), parent };
+        let abort_on = std::env::var(ABORT_ON_VARIABLE).ok().filter(|marker| !marker.is_empty());
+        let settings = Settings { limits: config.limits.clone(), pdfium: config.pdfium.clone(), parent, abort_on };
         let ready = self.exchange_settings(&settings).await;
         match ready {
             Ok(Ok(refused)) => {

@@ -1,10 +1,20 @@
 //! The command line: what can be asked, with its defaults.
 
+mod delete;
+mod dlq;
+mod jobs;
+mod reconcile;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use heimdex_schemas::{AssetId, Lane, ModelName, Org};
+
+pub use delete::{Delete, Purge};
+pub use dlq::{Dlq, DlqExpiring, DlqExport, DlqImport, DlqLs, DlqPurge, DlqReplay, DlqShow};
+pub use jobs::{Jobs, JobsCancel, JobsLs, JobsWatch, OneJob};
+pub use reconcile::Reconcile;
 
 /// Turns uploaded documents into search.
 ///
@@ -25,8 +35,20 @@ pub enum Command {
     Up(Up),
     /// Upload files and wait for their receipts.
     Ingest(Ingest),
+    /// Delete assets and wait for their receipts.
+    Delete(Delete),
+    /// Delete everything that an org has.
+    Purge(Purge),
     /// Search.
     Search(Search),
+    /// What became of uploads and deletions, or where they are.
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Dead letters: what died and why, sending it again, removing it.
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Compare an org's index with the list of its source, and mend the differences.
+    Reconcile(Reconcile),
     /// Show what the extractor reads out of a file.
     Extract(OneFile),
     /// Show how the chunker cuts a file.
@@ -92,9 +114,12 @@ pub struct ModelOptions {
     /// The execution provider.
     #[arg(long, env = "HEIMDEX_PROVIDER", default_value = "auto")]
     pub provider: String,
-    /// Threads of the embedding session; the machine's cores by default.
+    /// Threads of the embedding sessions together; the machine's cores by default.
     #[arg(long, env = "HEIMDEX_EMBED_THREADS")]
     pub threads: Option<usize>,
+    /// Embedding sessions that share the threads; what is fastest on the provider by default.
+    #[arg(long, env = "HEIMDEX_EMBED_SESSIONS")]
+    pub sessions: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +159,7 @@ pub enum Part {
     Embedder,
     Writer,
     Query,
+    Keeper,
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +182,9 @@ pub struct Ingest {
     /// One JSON line per asset on standard output.
     #[arg(long)]
     pub json: bool,
+    /// Say how long each stage took.
+    #[arg(short, long)]
+    pub verbose: bool,
     #[command(flatten)]
     pub connection: Connection,
 }
@@ -177,6 +206,9 @@ pub struct Search {
     /// Say for each hit why it is there.
     #[arg(long)]
     pub explain: bool,
+    /// A receipt's sequence: search when everything up to it is in, or end with code 4.
+    #[arg(long)]
+    pub min_seq: Option<u64>,
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -256,6 +288,8 @@ pub enum Bench {
         model: ModelName,
         #[arg(long, env = "HEIMDEX_EMBED_THREADS")]
         threads: Option<usize>,
+        #[arg(long, env = "HEIMDEX_EMBED_SESSIONS")]
+        sessions: Option<usize>,
         /// Padded tokens per batch.
         #[arg(long)]
         batch_tokens: Option<usize>,

@@ -54,6 +54,7 @@ pub async fn open_with(options: &ModelOptions, batch_tokens: Option<usize>) -> R
         with_progress(move |progress| Libraries::ensure(provider, progress).map_err(Failure::unreachable)).await?;
     let mut opening = Options { provider, libraries, ..Options::new(folder) };
     opening.threads = options.threads.unwrap_or(opening.threads);
+    opening.sessions = options.sessions;
     opening.limits.batch_tokens = batch_tokens.unwrap_or(opening.limits.batch_tokens);
     Ok(tokio::task::spawn_blocking(move || Embedder::open(opening)).await??)
 }

@@ -1,8 +1,9 @@
 //! What goes to standard output, and how runtime files are fetched with people watching.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use heimdex_provision::Progress;
+use heimdex_provision::{self as provision, File, Progress};
 use serde::Serialize;
 
 use crate::exit::{Failure, Outcome};
@@ -31,6 +32,11 @@ fn bytes(bytes: &[u8]) -> Outcome {
 pub async fn with_progress<T: Send + 'static, E: Into<Failure> + Send + 'static>(
     work: impl FnOnce(&dyn Progress) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(move || work(heimdex_provision::for_stderr().as_ref()));
+    let done = tokio::task::spawn_blocking(move || work(provision::for_stderr().as_ref()));
     done.await?.map_err(Into::into)
+}
+
+/// A runtime file, fetched when it is missing; exit code 4 when it cannot be.
+pub async fn provisioned(file: File) -> Result<PathBuf, Failure> {
+    with_progress(move |progress| provision::ensure(file, progress).map_err(Failure::unreachable)).await
 }

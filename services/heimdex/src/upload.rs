@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
-use heimdex_bus::{Bus, PublishError, ReceiptScope, ReceiptsFrom};
-use heimdex_schemas::{AssetId, AssetUploaded, Content, Envelope, Lane, Org, Receipt, UploadId};
+use heimdex_bus::{Bus, PublishError, ReceiptScope, ReceiptUpdate, ReceiptsFrom};
+use heimdex_schemas::{AssetId, AssetUploaded, Content, Envelope, Lane, Org, UploadId};
 use heimdex_stage::{Blobs as _, Bucket};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -47,7 +47,7 @@ pub struct Ended {
     /// Position in the list that was uploaded.
     pub index: usize,
     pub job: UploadId,
-    pub receipt: anyhow::Result<Receipt>,
+    pub receipt: anyhow::Result<ReceiptUpdate>,
 }
 
 /// Whose uploads, how urgent, and how patient.
@@ -89,7 +89,7 @@ pub async fn upload_all(
                 None => { all_published = true; None }
             },
             update = receipts.next() => match update.context("the receipts stopped")? {
-                Ok(update) => Some((update.receipt.upload, Ok(update.receipt))),
+                Ok(update) => Some((update.receipt.upload, Ok(update))),
                 Err(error) => { tracing::warn!(%error, "a receipt could not be read"); None }
             },
             () = tokio::time::sleep_until(last + plan.patience) => {

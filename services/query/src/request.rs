@@ -51,6 +51,9 @@ pub struct SearchRequest {
     pub model: Option<ModelName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
+    /// A receipt's sequence: the answer counts in every upload whose receipt is not newer, or is `not_yet`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_seq: Option<u64>,
 }
 
 impl SearchRequest {
@@ -78,6 +81,7 @@ impl SearchRequest {
             explain: fields.take("explain")?.unwrap_or_default(),
             model: fields.take("model")?,
             deadline_ms: fields.take("deadline_ms")?,
+            min_seq: fields.take("min_seq")?,
         };
         fields.end()?;
         Ok(request)
@@ -176,6 +180,7 @@ mod tests {
             (r#"{"query":"q","weights":{"dense":0,"sparse":0}}"#, "weights"),
             (r#"{"query":"q","filters":{"org_id":"other"}}"#, "filters"),
             (r#"{"query":"q","deadline_ms":0}"#, "deadline_ms"),
+            (r#"{"query":"q","min_seq":-1}"#, "min_seq"),
             (r#"{"query":"q","org_id":"other"}"#, "org_id"),
         ] {
             assert_eq!(refused(json), field, "{json}");
@@ -191,6 +196,7 @@ mod tests {
         request.mode = Mode::Sparse;
         request.fusion = Some(Method::Rrf);
         request.explain = true;
+        request.min_seq = Some(42);
         let json = serde_json::to_vec(&request).unwrap();
         assert_eq!(SearchRequest::parse(&json).unwrap(), request);
         assert_eq!(SearchRequest::parse(br#"{"query":"q"}"#).unwrap(), SearchRequest::new("q"));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use heimdex_bus::ReceiptClock;
 use heimdex_embedding::{Embedder, Error as EmbeddingError, Model};
 use heimdex_index::{Document, Index, Legs, LegsQuery, Narrow, OrgScoped, Point, Space};
 use heimdex_lexical::Bm25;
@@ -54,6 +55,7 @@ pub struct Search {
     default_model: ModelName,
     bm25: Bm25,
     options: Options,
+    receipts: Option<ReceiptClock>,
 }
 
 /// What a search runs with after its request was checked.
@@ -72,7 +74,13 @@ impl Search {
         let name = default_model.space.model.clone();
         let models = others.into_iter().chain([default_model]);
         let models = models.map(|model| (model.space.model.clone(), model)).collect();
-        Self { index, models, default_model: name, bm25: Bm25::default(), options }
+        Self { index, models, default_model: name, bm25: Bm25::default(), options, receipts: None }
+    }
+
+    /// Lets requests say `min_seq`, read on this clock.
+    #[must_use]
+    pub fn following(self, receipts: ReceiptClock) -> Self {
+        Self { receipts: Some(receipts), ..self }
     }
 
     #[must_use]
@@ -80,14 +88,22 @@ impl Search {
         &self.options
     }
 
-    /// Answers within the deadline.
+    /// Answers within the deadline, of which waiting for `min_seq` takes its part.
     ///
     /// # Errors
     /// See [`SearchError`].
     pub async fn search(&self, org: &Org, request: &SearchRequest) -> Result<SearchResponse, SearchError> {
         request.validate(&self.options)?;
         let deadline = request.deadline_ms.map_or(self.options.deadline, Duration::from_millis);
-        let answer = tokio::time::timeout(deadline, self.answer(org, request)).await;
+        let until = tokio::time::Instant::now() + deadline;
+        if let Some(min_seq) = request.min_seq {
+            let receipts = self.receipts.as_ref();
+            let receipts = receipts.ok_or_else(|| Invalid::new("min_seq", "this service does not follow receipts"))?;
+            let waited_ms = deadline.as_millis();
+            let reached = tokio::time::timeout_at(until, receipts.reached(min_seq)).await;
+            reached.map_err(|_| SearchError::NotYet { min_seq, sequence: receipts.now(), waited_ms })?;
+        }
+        let answer = tokio::time::timeout_at(until, self.answer(org, request)).await;
         answer.unwrap_or(Err(SearchError::Deadline(deadline.as_millis())))
     }
 

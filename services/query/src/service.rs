@@ -1,7 +1,7 @@
-//! Searches over NATS request-reply.
+//! Searches and jobs over NATS request-reply.
 //!
-//! The subject is `heimdex.v1.search.<org>`: the caller's NATS permissions pin its last token, so nothing in a request
-//! can name another organization.
+//! The subjects are `heimdex.v1.search.<org>` and `heimdex.v1.jobs.get.<org>`: the caller's NATS permissions pin the last
+//! token, so nothing in a request can name another organization.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,14 @@ use heimdex_schemas::Org;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Invalid, SearchError};
+use crate::jobs;
 use crate::request::SearchRequest;
 use crate::search::Search;
 
 /// Where searches are asked; the last token is the organization.
 pub const SUBJECT: &str = "heimdex.v1.search.*";
 const NAME: &str = "heimdex-query";
-const DESCRIPTION: &str = "Searches the documents of one organization.";
+const DESCRIPTION: &str = "Searches the documents of one organization, and shows its jobs.";
 
 /// Answers searches until `shutdown`, and then those in hand.
 ///
@@ -26,18 +27,23 @@ const DESCRIPTION: &str = "Searches the documents of one organization.";
 /// [`BusError`] when the service cannot be registered.
 pub async fn serve(bus: &Bus, search: Arc<Search>, shutdown: CancellationToken) -> Result<(), BusError> {
     let service = bus.service(NAME, env!("CARGO_PKG_VERSION"), DESCRIPTION).await?;
-    let endpoint = Endpoint {
-        name: "search".to_owned(),
-        subject: SUBJECT.to_owned(),
-        concurrency: search.options().concurrency,
-        waiting: search.options().waiting,
+    let (concurrency, waiting) = (search.options().concurrency, search.options().waiting);
+    let endpoint = |name: &str, subject: &str| {
+        let (name, subject) = (name.to_owned(), subject.to_owned());
+        Endpoint { name, subject, concurrency, waiting }
     };
+    let jobs = bus.jobs();
+    let looker = move |request| {
+        let jobs = jobs.clone();
+        async move { jobs::handle(&jobs, request).await.map_err(ServiceError::from) }
+    };
+    service.serve(endpoint("jobs-get", jobs::SUBJECT), looker).await?;
     let handler = move |request| {
         let search = Arc::clone(&search);
         async move { handle(&search, request).await.map_err(refusal) }
     };
-    service.serve(endpoint, handler).await?;
-    tracing::info!(subject = SUBJECT, "searches are answered");
+    service.serve(endpoint("search", SUBJECT), handler).await?;
+    tracing::info!(subject = SUBJECT, jobs = jobs::SUBJECT, "searches are answered");
     shutdown.cancelled().await;
     service.stop().await;
     Ok(())
@@ -51,7 +57,7 @@ async fn handle(search: &Search, request: ServiceRequest) -> Result<Bytes, Searc
     Ok(Bytes::from(serde_json::to_vec(&answer)?))
 }
 
-fn org(subject: &str) -> Result<Org, Invalid> {
+pub(crate) fn org(subject: &str) -> Result<Org, Invalid> {
     let last = subject.rsplit('.').next().unwrap_or_default();
     last.parse().map_err(|error| Invalid::new("org", error))
 }
@@ -70,7 +76,7 @@ fn refusal(error: SearchError) -> ServiceError {
     if code >= 500 {
         tracing::warn!(%error, code, "search failed");
     }
-    ServiceError { code, message: error.to_string() }
+    ServiceError::new(code, error.to_string()).with_details(error.details())
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Searches over a real store, the real model and a real nats-server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
+#[path = "../../../crates/index/tests/store/mod.rs"]
+mod store;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,16 +13,18 @@ use heimdex_bus::{Bus, RequestError};
 use heimdex_embedding::{
     Embedder, Kind, Lane as Queue, Libraries, Options as EmbedderOptions, Provider, default_model,
 };
-use heimdex_index::{Index, OrgScoped};
+use heimdex_index::OrgScoped;
 use heimdex_lexical::Bm25;
 use heimdex_provision::Quiet;
 use heimdex_query::{Method, Mode, Options, Search, SearchError, SearchRequest, SearchResponse, ServedModel, serve};
 use heimdex_schemas::{
-    Chunk, DocumentFacts, EmbeddedChunk, Lane, Lineage, Order, Org, PointId, Sparse, UploadId, Vectors,
+    Chunk, DocumentFacts, EmbeddedChunk, Lane, Lineage, Order, Org, PointId, Receipt, ReceiptState, Sparse, StageName,
+    UploadId, Vectors,
 };
 use heimdex_testkit::NatsServer;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use store::Store;
 
 /// One per process: a second runtime library could not be loaded.
 fn embedder() -> &'static Embedder {
@@ -31,23 +36,9 @@ fn embedder() -> &'static Embedder {
     })
 }
 
-/// A store that ends with the test.
-struct Store {
-    index: Index,
-    shutdown: CancellationToken,
-    _folder: tempfile::TempDir,
-}
-
 impl Store {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let shutdown = CancellationToken::new();
-        let config = heimdex_store::Config { data_dir: folder.path().join("data"), ..heimdex_store::Config::default() };
-        tokio::spawn(heimdex_store::serve(config, listener, shutdown.clone()));
-        let index = Index::connect(&url, heimdex_index::Options::default()).unwrap();
-        Self { index, shutdown, _folder: folder }
+        Self::open(heimdex_index::Options::default()).await
     }
 
     fn search(&self) -> Search {
@@ -67,12 +58,6 @@ impl Store {
         let vectors = document.vectors().await;
         points.upsert_staged(&document.lineage, &facts, &vectors).await.unwrap();
         points.make_live(document.lineage.upload).await.unwrap();
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
     }
 }
 
@@ -97,6 +82,7 @@ impl<'a> Document<'a> {
             org: org.clone(),
             asset_id: asset.parse().unwrap(),
             order: Order::by_uploader(sequence),
+            position: Order::default(),
             lane: Lane::Interactive,
             model: embedder().model().name().parse().unwrap(),
             replay: 0,
@@ -104,6 +90,7 @@ impl<'a> Document<'a> {
             title: Some(format!("Title of {asset}")),
             source: None,
             traceparent: None,
+            trail: Vec::new(),
         };
         Self { lineage, language, texts }
     }
@@ -130,7 +117,8 @@ impl<'a> Document<'a> {
             }
         });
         let (chunks, dimension) = (chunks.collect(), u32::try_from(embedder().model().dimension()).unwrap());
-        Vectors { space, dimension, numerics: embedder().numerics().to_string(), chunks, missing: Vec::new() }
+        let numerics = embedder().numerics().to_string();
+        Vectors { space, dimension, numerics, chunks, missing: Vec::new(), reused: 0 }
     }
 }
 
@@ -291,6 +279,68 @@ async fn searches_are_answered_over_nats_for_the_organization_of_the_subject() {
     let Err(RequestError::Service(refused)) = ask("acme", r#"{"query":"x","limit":1000}"#).await else { panic!() };
     assert_eq!(refused.code, 400);
     assert!(refused.message.starts_with("limit: "), "{}", refused.message);
+    assert_eq!(refused.details, serde_json::json!({"code": "invalid", "field": "limit"}));
+    let Err(RequestError::Service(unknown)) = ask("acme", r#"{"query":"x","min_seq":1}"#).await else { panic!() };
+    assert!(unknown.code == 400 && unknown.message.starts_with("min_seq: "), "nobody follows receipts: {unknown}");
     shutdown.cancel();
     service.await.unwrap().unwrap();
+}
+
+fn receipt(asset: &str) -> Receipt {
+    let org = org("acme");
+    Receipt {
+        upload: UploadId::new(&org, "/cms", &format!("{asset}-1")),
+        org,
+        asset_id: Some(asset.parse().unwrap()),
+        state: ReceiptState::Indexed,
+        version: 0,
+        order: Order::by_uploader(1),
+        model: Some(embedder().model().name().parse().unwrap()),
+        chunks: 1,
+        pages: 1,
+        format: None,
+        language: None,
+        warnings: Vec::new(),
+        missing: Vec::new(),
+        failures: Vec::new(),
+        reused: 0,
+        truncated_tokens: 0,
+        removed: 0,
+        stages: Vec::new(),
+        superseded_by: None,
+        accepted_at: DateTime::UNIX_EPOCH,
+        completed_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_waits_for_the_receipt_it_names_or_says_not_yet() {
+    let store = Store::start().await;
+    let nats = NatsServer::start();
+    let bus = Bus::connect(&nats.url(), heimdex_bus::Options::default()).await.unwrap();
+    bus.ensure().await.unwrap();
+    let search = Arc::new(store.search().following(bus.receipts().clock().await.unwrap()));
+    let publish =
+        async |asset: &str| bus.publisher().publish(StageName::Writer, &receipt(asset), None).await.unwrap().sequence;
+    let first = publish("other").await;
+    let request = |min_seq, deadline_ms| SearchRequest {
+        min_seq: Some(min_seq),
+        deadline_ms: Some(deadline_ms),
+        ..SearchRequest::new("cafeteria")
+    };
+    let early = search.search(&org("acme"), &request(first + 1, 100)).await.unwrap_err();
+    assert!(matches!(early, SearchError::NotYet { min_seq, sequence, waited_ms: 100 } if min_seq == sequence + 1));
+    assert_eq!((early.status(), early.details()["code"].as_str()), (503, Some("not_yet")));
+    // Asked before the document is there; answered when its receipt is.
+    let asked = tokio::spawn({
+        let (search, request) = (Arc::clone(&search), request(first + 1, 30_000));
+        async move { search.search(&org("acme"), &request).await }
+    });
+    store.add(Document::new(&org("acme"), "handbook", "en", HANDBOOK)).await;
+    assert!(!asked.is_finished(), "it did not wait");
+    assert_eq!(publish("handbook").await, first + 1);
+    let response = asked.await.unwrap().unwrap();
+    assert_eq!(response.hits[0].asset_id.as_str(), "handbook");
+    // What has been seen is not waited for.
+    assert!(search.search(&org("acme"), &request(first, 5_000)).await.is_ok());
 }

@@ -24,7 +24,8 @@ pub struct Config {
     pub idle: Duration,
     /// Redo bytes written since the last checkpoint that start another. `HEIMDEX_STORE_REDO_SEGMENT_BYTES`, default 128 MiB.
     pub redo_segment_bytes: u64,
-    /// Redo bytes beyond which writes wait for the running optimization, so that a replay stays short.
+    /// Redo bytes beyond which writes wait for the running optimization, so that a replay stays short; beyond which they
+    /// get RESOURCE_EXHAUSTED while a damaged engine waits for its repair.
     /// `HEIMDEX_STORE_REDO_MAX_BYTES`, default 1 GiB.
     pub redo_max_bytes: u64,
     /// Bytes of write requests that share one disk sync. `HEIMDEX_STORE_GROUP_BYTES`, default 16 MiB.
@@ -33,12 +34,24 @@ pub struct Config {
     pub write_queue: usize,
     /// Largest gRPC message accepted. `HEIMDEX_STORE_MAX_MESSAGE_BYTES`, default 64 MiB.
     pub max_message_bytes: usize,
-    /// Free disk space below which writes get RESOURCE_EXHAUSTED: the engine writes through memory maps, where a
-    /// full disk would be a fatal signal. `HEIMDEX_STORE_MIN_FREE_BYTES`, default 256 MiB.
+    /// Free disk space below which writes get RESOURCE_EXHAUSTED and no optimization begins: the engine writes through
+    /// memory maps, where a full disk would be a fatal signal. Below half of it there are no checkpoints, and a start
+    /// waits for space. `HEIMDEX_STORE_MIN_FREE_BYTES`, default 256 MiB.
     pub min_free_bytes: u64,
-    /// How long a shutdown waits for open requests, and then for a running optimization, which the next start's replay
-    /// makes up for; in milliseconds. `HEIMDEX_STORE_DRAIN_MS`, default 10,000.
+    /// How long a shutdown waits for open requests, in milliseconds. `HEIMDEX_STORE_DRAIN_MS`, default 10,000.
     pub drain: Duration,
+    /// How long a shutdown then waits for a running optimization, in milliseconds. One that takes longer dies with the
+    /// process and there is no last checkpoint; the next start replays the redo log. `HEIMDEX_STORE_STOP_WAIT_MS`,
+    /// default 5,000.
+    pub stop_wait: Duration,
+    /// First wait before a failed checkpoint, optimization, repair or start is tried again, in milliseconds; each
+    /// failure in a row doubles it. `HEIMDEX_STORE_RETRY_MS`, default 1,000.
+    pub retry: Duration,
+    /// Longest such wait, in milliseconds. `HEIMDEX_STORE_RETRY_MAX_MS`, default 60,000.
+    pub retry_max: Duration,
+    /// How long a reload of a damaged engine waits for open reads, and a read for a reload, in milliseconds.
+    /// `HEIMDEX_STORE_RELOAD_WAIT_MS`, default 10,000.
+    pub reload_wait: Duration,
 }
 
 impl Default for Config {
@@ -58,6 +71,10 @@ impl Default for Config {
             max_message_bytes: 64 << 20,
             min_free_bytes: 256 << 20,
             drain: Duration::from_millis(10_000),
+            stop_wait: Duration::from_millis(5_000),
+            retry: Duration::from_millis(1_000),
+            retry_max: Duration::from_millis(60_000),
+            reload_wait: Duration::from_millis(10_000),
         }
     }
 }
@@ -93,6 +110,10 @@ impl Config {
             max_message_bytes: read.positive("MAX_MESSAGE_BYTES", defaults.max_message_bytes)?,
             min_free_bytes: read.number("MIN_FREE_BYTES", defaults.min_free_bytes)?,
             drain: read.millis("DRAIN_MS", defaults.drain)?,
+            stop_wait: read.millis("STOP_WAIT_MS", defaults.stop_wait)?,
+            retry: read.millis("RETRY_MS", defaults.retry)?,
+            retry_max: read.millis("RETRY_MAX_MS", defaults.retry_max)?,
+            reload_wait: read.millis("RELOAD_WAIT_MS", defaults.reload_wait)?,
         })
     }
 }
@@ -142,6 +163,7 @@ mod tests {
         assert_eq!(config.optimize_every_points, 15_000);
         assert_eq!(config.redo_segment_bytes, 134_217_728);
         assert_eq!(config.max_message_bytes, 67_108_864);
+        assert_eq!(config.stop_wait, Duration::from_secs(5));
     }
 
     #[test]
@@ -154,7 +176,8 @@ mod tests {
         .unwrap();
         assert_eq!(config.data_dir, PathBuf::from("/data"));
         assert_eq!(config.idle, Duration::from_millis(7));
-        assert_eq!(config.drain, Duration::from_millis(9));
+        let waits = [config.drain, config.stop_wait, config.retry, config.retry_max, config.reload_wait];
+        assert_eq!(waits, [Duration::from_millis(9); 5]);
         let counts = [config.optimizer_threads, config.search_threads, config.search_queue, config.write_queue];
         assert_eq!(counts, [9; 4]);
         assert_eq!([config.optimize_every_points, config.group_bytes, config.max_message_bytes], [9; 3]);

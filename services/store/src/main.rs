@@ -10,14 +10,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// The engine warns about settings of its server that no caller of the library can make.
+/// The engine warns about more settings of its server than [`heimdex_store::LOG_FILTER`] is about.
 const DEFAULT_LOG: &str = "info,qdrant_edge=error";
 /// Qdrant's own gRPC port, on this machine only.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:6334";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("HEIMDEX_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let levels = std::env::var("HEIMDEX_LOG").unwrap_or_else(|_| DEFAULT_LOG.into());
+    let filter = EnvFilter::new(format!("{levels},{}", heimdex_store::LOG_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let config = match Config::from_lookup(|key| std::env::var(key).ok()) {
         Ok(config) => config,

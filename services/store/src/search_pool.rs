@@ -41,7 +41,8 @@ impl SearchPool {
             if reply.is_closed() {
                 return;
             }
-            let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Error::Panicked("a read")));
+            let result = catch_unwind(AssertUnwindSafe(read));
+            let result = result.unwrap_or_else(|payload| Err(Error::panicked("a read", payload.as_ref())));
             // Before the answer, so that whoever gets it finds the place free.
             drop(place);
             let _gone = reply.send(result);
@@ -70,7 +71,7 @@ mod tests {
     async fn a_panic_is_an_error_and_the_thread_lives_on() {
         let pool = SearchPool::start(1, 4).unwrap();
         let panicked = pool.run(|| -> Result<()> { panic!("planned") }).await;
-        assert!(matches!(panicked, Err(Error::Panicked(_))));
+        assert!(matches!(panicked, Err(Error::Panicked { .. })));
         assert_eq!(pool.run(|| Ok(1)).await.unwrap(), 1);
     }
 

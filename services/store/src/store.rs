@@ -9,8 +9,10 @@ use qdrant_client::qdrant as proto;
 use qdrant_edge::{EdgeShard, PayloadFieldSchema};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::collection::state::Troubles;
 use crate::collection::writer::IndexChange;
 use crate::collection::{Collection, Shared};
 use crate::config::Config;
@@ -19,6 +21,7 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::registry::{AliasStep, CollectionSpec, Registry};
 use crate::search_pool::SearchPool;
+use crate::volume::Volume;
 
 const REGISTRY: &str = "registry.json";
 const COLLECTIONS: &str = "collections";
@@ -33,32 +36,31 @@ pub struct Store {
     names: RwLock<HashMap<String, Arc<Collection>>>,
     open: Mutex<HashMap<String, Arc<Collection>>>,
     pool: SearchPool,
-    /// Held until the process ends or the store is dropped.
-    _lock: File,
 }
 
 impl Store {
-    /// Opens a data folder and every collection in it. Blocks for the replay of their logs.
-    pub fn open(config: Config, runtime: Handle) -> Result<Self> {
+    /// Opens a data folder and every collection in it. Blocks for the replay of their logs; `closing` ends that, and
+    /// later everything else.
+    pub fn open(config: Config, runtime: Handle, closing: CancellationToken) -> Result<Self> {
         durable::create_dir(&config.data_dir)?;
-        let lock = lock(&config.data_dir)?;
+        let volume = Volume::new(&config.data_dir, config.min_free_bytes);
+        Self::open_folder(config, runtime, closing).map_err(|error| volume.explain(error))
+    }
+
+    fn open_folder(config: Config, runtime: Handle, closing: CancellationToken) -> Result<Self> {
+        let lock = Arc::new(lock(&config.data_dir)?);
         durable::create_dir(&config.data_dir.join(COLLECTIONS))?;
         let registry = Registry::open(config.data_dir.join(REGISTRY))?;
         remove_unknown(&config.data_dir.join(COLLECTIONS), &registry)?;
         let pool = SearchPool::start(config.search_threads, config.search_queue)?;
-        let shared = Shared { config: Arc::new(config), optimization: Arc::new(Mutex::new(())), runtime };
-        let mut open = HashMap::new();
-        for (name, spec) in registry.collections() {
-            let collection = Collection::open(&folder(&shared, spec.id), spec, &shared)?;
-            open.insert(name.clone(), Arc::new(collection));
-        }
+        let shared = Shared { config: Arc::new(config), optimization: Arc::default(), runtime, closing, lock };
+        let open = open_all(&registry, &shared)?;
         let store = Self {
             names: RwLock::new(HashMap::new()),
             open: Mutex::new(open),
             registry: AsyncMutex::new(registry),
             shared,
             pool,
-            _lock: lock,
         };
         store.publish(store.registry.try_lock().map_err(|_| Error::Stopping)?.aliases());
         Ok(store)
@@ -81,7 +83,7 @@ impl Store {
         collection: &Collection,
         read: impl FnOnce(&EdgeShard) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let shard = collection.shard()?;
+        let shard = collection.shard().await?;
         self.pool.run(move || read(&shard)).await
     }
 
@@ -121,8 +123,9 @@ impl Store {
         self.publish(registry.aliases());
         if let Some(collection) = removed {
             tokio::task::spawn_blocking(move || {
-                collection.stop(false);
-                if let Err(error) = durable::remove_dir(collection.dir()) {
+                if collection.stop(false)
+                    && let Err(error) = durable::remove_dir(collection.dir())
+                {
                     tracing::warn!(%error, "a deleted collection's files stay until the next start");
                 }
             });
@@ -153,11 +156,21 @@ impl Store {
         collection.change_index(change).await
     }
 
-    /// Stops every collection, each after a last checkpoint. Blocks.
+    /// What keeps collections from full service, by name; empty when nothing does.
+    pub fn troubles(&self) -> Vec<(String, Troubles)> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let troubles = open.iter().map(|(name, collection)| (name.clone(), collection.troubles()));
+        troubles.filter(|(_, troubles)| !troubles.is_empty()).collect()
+    }
+
+    /// Stops every collection, each after a last checkpoint, unless an optimization keeps it from one. Blocks.
     pub fn close(&self) {
+        self.shared.closing.cancel();
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         self.names.write().unwrap_or_else(PoisonError::into_inner).clear();
-        open.values().for_each(|collection| collection.stop(true));
+        for collection in open.values() {
+            collection.stop(true);
+        }
     }
 
     fn publish(&self, aliases: &BTreeMap<String, String>) {
@@ -173,7 +186,24 @@ impl Store {
 }
 
 async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(run).await.map_err(|_| Error::Panicked("a collection's start"))?
+    tokio::task::spawn_blocking(run).await.map_err(|e| Error::unfinished("a collection's start", &e))?
+}
+
+/// Opens every collection, or none: what was opened before one that cannot be is closed again.
+fn open_all(registry: &Registry, shared: &Shared) -> Result<HashMap<String, Arc<Collection>>> {
+    let mut open: HashMap<String, Arc<Collection>> = HashMap::new();
+    for (name, spec) in registry.collections() {
+        match Collection::open(&folder(shared, spec.id), spec, shared) {
+            Ok(collection) => open.insert(name.clone(), Arc::new(collection)),
+            Err(error) => {
+                for collection in open.values() {
+                    collection.stop(true);
+                }
+                return Err(error);
+            }
+        };
+    }
+    Ok(open)
 }
 
 fn folder(shared: &Shared, id: Uuid) -> std::path::PathBuf {

@@ -1,6 +1,6 @@
 //! Which parts of an upload are accounted for: one ledger key each, `part.<upload>.<model>.<n>`.
 
-use heimdex_schemas::{ChunksEmbedded, DocumentFacts, Failure, Lineage, MissingChunk};
+use heimdex_schemas::{ChunksEmbedded, DocumentFacts, Failure, Lineage, MissingChunk, ModelName, StageTime, UploadId};
 use heimdex_stage::Ledger;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +16,9 @@ pub struct Part {
     pub replay: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<DocumentFacts>,
+    /// The stages that its message passed, this one included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<StageTime>,
     pub outcome: PartOutcome,
 }
 
@@ -28,6 +31,9 @@ pub enum PartOutcome {
         space: String,
         dimension: u32,
         points: u32,
+        /// How many of them kept the vector of an earlier upload.
+        #[serde(default)]
+        reused: u32,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<MissingChunk>,
     },
@@ -55,29 +61,34 @@ impl Part {
 /// All parts of an upload, in order.
 pub(crate) type Parts = BTreeMap<u32, Part>;
 
-fn prefix(lineage: &Lineage) -> String {
-    format!("part.{}.{}", lineage.upload, lineage.model)
+fn prefix(upload: UploadId, model: &ModelName) -> String {
+    format!("part.{upload}.{model}")
 }
 
 /// Accounts for one part.
 pub(crate) async fn record(ledger: &dyn Ledger, event: &ChunksEmbedded, part: Part) -> Result<(), WriterError> {
-    let key = format!("{}.{}", prefix(&event.lineage), event.part);
+    let key = format!("{}.{}", prefix(event.lineage.upload, &event.lineage.model), event.part);
     record::settle(ledger, &key, part, |found, ours| ours.improves_on(found).then(|| ours.clone())).await?;
     Ok(())
 }
 
 /// All parts, once each of them is accounted for. `parts` is what the message at hand knows of.
 pub(crate) async fn complete(ledger: &dyn Ledger, lineage: &Lineage, parts: u32) -> Result<Option<Parts>, WriterError> {
-    let prefix = prefix(lineage);
-    if ledger.count(&prefix).await? < u64::from(parts) {
+    if ledger.count(&prefix(lineage.upload, &lineage.model)).await? < u64::from(parts) {
         return Ok(None);
     }
-    let mut found = Parts::new();
-    for (key, value) in ledger.list(&prefix).await? {
-        found.insert(number(&key)?, record::parse(&key, &value)?);
-    }
+    let found = present(ledger, lineage.upload, &lineage.model).await?;
     let expected = found.values().map(|part| part.parts).max().unwrap_or(0).max(parts);
     Ok((0..expected).all(|n| found.contains_key(&n)).then_some(found))
+}
+
+/// The parts that are accounted for so far.
+pub(crate) async fn present(ledger: &dyn Ledger, upload: UploadId, model: &ModelName) -> Result<Parts, WriterError> {
+    let mut found = Parts::new();
+    for (key, value) in ledger.list(&prefix(upload, model)).await? {
+        found.insert(number(&key)?, record::parse(&key, &value)?);
+    }
+    Ok(found)
 }
 
 fn number(key: &str) -> Result<u32, WriterError> {
@@ -106,10 +117,12 @@ mod tests {
             message: String::new(),
         };
         let outcome = match written {
-            true => PartOutcome::Written { space: "s".to_owned(), dimension: 1, points: 1, missing: Vec::new() },
+            true => {
+                PartOutcome::Written { space: "s".to_owned(), dimension: 1, points: 1, reused: 0, missing: Vec::new() }
+            }
             false => PartOutcome::Failed(failure),
         };
-        Part { parts: 1, replay, document: None, outcome }
+        Part { parts: 1, replay, document: None, trail: Vec::new(), outcome }
     }
 
     proptest! {

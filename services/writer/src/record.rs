@@ -51,6 +51,56 @@ where
     Err(WriterError::Contended { key: key.to_owned(), attempts: ATTEMPTS })
 }
 
+/// Changes the value under a key that exists, until nobody interferes; returns what stands at the end. `next` returns
+/// `None` to leave it.
+pub(crate) async fn revise<T>(
+    ledger: &dyn Ledger,
+    key: &str,
+    next: impl Fn(&T) -> Option<T>,
+) -> Result<Option<T>, WriterError>
+where
+    T: Serialize + DeserializeOwned,
+{
+    for _ in 0..ATTEMPTS {
+        let Some((revision, found)) = read::<T>(ledger, key).await? else { return Ok(None) };
+        let Some(next) = next(&found) else { return Ok(Some(found)) };
+        if replace(ledger, key, Some(revision), &next).await? {
+            return Ok(Some(next));
+        }
+    }
+    Err(WriterError::Contended { key: key.to_owned(), attempts: ATTEMPTS })
+}
+
+/// Writes a value where `seen` stood (`None`: nothing); `false` when somebody was faster.
+pub(crate) async fn replace<T: Serialize>(
+    ledger: &dyn Ledger,
+    key: &str,
+    seen: Option<Revision>,
+    value: &T,
+) -> Result<bool, WriterError> {
+    let value = json(key, value)?;
+    let written = match seen {
+        None => ledger.create(key, value).await?,
+        Some(revision) => ledger.compare_and_set(key, revision, value).await?,
+    };
+    Ok(written.is_some())
+}
+
+/// Removes a key for as long as its value is one of `unwanted`.
+pub(crate) async fn remove<T: DeserializeOwned>(
+    ledger: &dyn Ledger,
+    key: &str,
+    unwanted: impl Fn(&T) -> bool,
+) -> Result<(), WriterError> {
+    for _ in 0..ATTEMPTS {
+        let Some((revision, found)) = read::<T>(ledger, key).await? else { return Ok(()) };
+        if !unwanted(&found) || ledger.delete(key, revision).await? {
+            return Ok(());
+        }
+    }
+    Err(WriterError::Contended { key: key.to_owned(), attempts: ATTEMPTS })
+}
+
 fn json<T: Serialize>(key: &str, value: &T) -> Result<Bytes, WriterError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(|error| unreadable(key, &error))
 }

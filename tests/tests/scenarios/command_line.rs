@@ -49,8 +49,13 @@ fn ingest_reports_each_asset(scene: &Scene, path: &str) {
     for (line, name) in lines.iter().zip(["cellar.pdf", "orchard.txt"]) {
         assert!(line["path"].as_str().unwrap().ends_with(name) && line["asset_id"] == line["path"], "{line}");
         assert!(line["state"] == "indexed" && line["error"].is_null() && line["chunks"].as_u64() > Some(0), "{line}");
+        assert!(line["sequence"].as_u64() > Some(0) && line["pages"] == 1 && line["reused"] == 0, "{line}");
+        assert!(!line["stages"].as_array().unwrap().is_empty(), "{line}");
         uuid_like(&line["job_id"]);
     }
+    let newest = lines.iter().filter_map(|line| line["sequence"].as_u64()).max().unwrap().to_string();
+    let answer = run(scene, &["search", "cider", "--min-seq", &newest, "--org", ORG], 0);
+    assert!(text(&answer.stdout).contains("cellar.pdf"), "{}", text(&answer.stdout));
 }
 
 fn uuid_like(value: &Value) {
@@ -90,4 +95,5 @@ fn ingest_says_that_some_failed(scene: &Scene, path: &str) {
     assert_eq!((lines.len(), failed.len()), (3, 1), "{lines:?}");
     assert!(failed[0]["path"].as_str().unwrap().ends_with("locked.pdf"), "{failed:?}");
     assert_eq!(failed[0]["error"]["code"], "encrypted");
+    assert!(failed[0]["error"]["hint"].as_str().unwrap().contains("password"), "{failed:?}");
 }

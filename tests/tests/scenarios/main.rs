@@ -5,6 +5,10 @@
 
 mod bad_inputs;
 mod command_line;
+mod dead_letters;
+mod deletes;
+mod jobs;
+mod keeper;
 mod outages;
 mod retrieval;
 mod shutdown;
@@ -38,8 +42,19 @@ async fn all(topology: Topology) {
     tenants::organizations_never_see_each_other(&scene).await;
     versions::a_new_upload_replaces_the_old_one(&scene).await;
     versions::an_older_sequence_is_superseded(&scene).await;
-    bad_inputs::bad_documents_hurt_only_themselves(&scene).await;
+    deletes::unchanged_chunks_keep_their_vectors(&scene).await;
+    deletes::a_deletion_leaves_nothing_and_what_follows_is_found(&scene).await;
+    deletes::a_deletion_obeys_the_uploaders_order(&scene).await;
+    deletes::a_purge_empties_an_org_and_no_other(&scene).await;
+    deletes::the_commands_delete_and_say_how_much(&scene).await;
+    bad_inputs::bad_documents_hurt_only_themselves(&mut scene).await;
+    dead_letters::dead_letters_are_seen_explained_tried_again_and_removed(&scene).await;
     command_line::commands_work_against_the_cluster(&scene);
+    jobs::a_job_can_be_followed_and_explained(&scene).await;
+    jobs::a_search_sees_what_its_receipt_promised(&scene).await;
+    jobs::a_waiting_job_says_where_and_can_be_cancelled(&mut scene).await;
+    keeper::an_index_is_brought_in_line_with_its_source(&scene).await;
+    keeper::a_purged_queue_loses_nothing(&mut scene).await;
     outages::work_goes_on_after_the_broker_died(&mut scene).await;
     outages::readiness_names_the_store_while_it_is_away(&mut scene).await;
     shutdown::a_stop_drains_and_loses_nothing(&mut scene).await;
@@ -51,7 +66,7 @@ async fn start(topology: Topology) -> Scene {
         .variable("HEIMDEX_ACK_WAIT", "5s")
         .variable("HEIMDEX_BACKOFF_BASE", "200ms")
         .variable("HEIMDEX_BREAKER_CAP", "1s");
-    let cluster = Cluster::with(&config);
+    let cluster = Cluster::with(&keeper::with_settings(bad_inputs::with_limits(config)));
     let client = Client::connect(cluster.nats_url()).await;
     Scene { topology, cluster, client }
 }

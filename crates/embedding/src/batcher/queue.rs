@@ -21,7 +21,7 @@ pub(super) struct Job {
     pub room: OwnedSemaphorePermit,
 }
 
-/// The three lanes and the state of the worker.
+/// The three lanes and the state of the workers.
 pub(super) struct Queue {
     state: Mutex<State>,
     arrived: Condvar,

@@ -82,7 +82,7 @@ impl Gated {
         let (go, gate) = mpsc::channel();
         let (entering, entered) = tokio::sync::mpsc::unbounded_channel();
         let encoder = Gate { inner: recorder.clone(), go: gate, entered: entering };
-        Self { batcher: Batcher::start(encoder, limits).unwrap(), recorder, go, entered }
+        Self { batcher: Batcher::start([encoder], limits).unwrap(), recorder, go, entered }
     }
 
     /// Starts a request in the background and waits until all of it is in the queue.
@@ -132,7 +132,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn embed_all(recorder: Recorder, limits: Limits, rows: Vec<Vec<u32>>) -> Vec<Result<Vector, Error>> {
     block_on(async {
-        let batcher = Batcher::start(recorder, limits).unwrap();
+        let batcher = Batcher::start([recorder], limits).unwrap();
         batcher.embed(rows, Lane::Bulk).await
     })
 }
@@ -145,11 +145,15 @@ proptest! {
         lengths in prop::collection::vec(1_usize..300, 1..80),
         batch_tokens in 64_usize..2000,
         queue_tokens in 50_usize..5000,
+        sessions in 1_usize..4,
     ) {
         let recorder = Recorder::default();
         let limits = Limits { batch_tokens, queue_tokens, ..Limits::default() };
         let rows: Vec<_> = lengths.iter().zip(10..).map(|(length, id)| row(id, *length)).collect();
-        let vectors = embed_all(recorder.clone(), limits, rows.clone());
+        let vectors = block_on(async {
+            let batcher = Batcher::start(vec![recorder.clone(); sessions], limits).unwrap();
+            batcher.embed(rows.clone(), Lane::Bulk).await
+        });
         for (row, vector) in rows.iter().zip(&vectors) {
             prop_assert_eq!(vector.as_ref().unwrap(), &vector_of(row));
         }
@@ -231,7 +235,7 @@ fn a_text_too_big_for_memory_fails_alone_and_typed() {
 fn after_out_of_memory_batches_stay_small() {
     let recorder = Recorder { memory: Some(40), ..Recorder::default() };
     block_on(async {
-        let batcher = Batcher::start(recorder.clone(), Limits::default()).unwrap();
+        let batcher = Batcher::start([recorder.clone()], Limits::default()).unwrap();
         let rows = || (0..64).map(|_| row(5, 10)).collect::<Vec<_>>();
         let first = batcher.embed(rows(), Lane::Bulk).await;
         assert!(first.iter().all(Result::is_ok));
@@ -254,7 +258,7 @@ fn a_vector_that_is_not_finite_fails_alone() {
 fn a_lost_session_fails_what_waits_and_what_comes() {
     for cause in [LOST, PANIC] {
         block_on(async {
-            let batcher = Batcher::start(Recorder::default(), Limits::default()).unwrap();
+            let batcher = Batcher::start([Recorder::default()], Limits::default()).unwrap();
             let vectors = batcher.embed(vec![row(cause, 3), row(5, 200)], Lane::Bulk).await;
             assert!(matches!(vectors[0], Err(Error::ProviderLost(_))));
             let later = batcher.embed(vec![row(5, 3)], Lane::Query).await;

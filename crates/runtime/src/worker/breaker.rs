@@ -1,6 +1,7 @@
-//! The breaker: while a dependency is away nothing is pulled, except one probe at a time.
+//! The breaker: while a dependency is away nothing is pulled, except one probe at a time; when it is back, work goes on
+//! with one message, then two, then four, so that nothing stampedes into what has just got up.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,10 +11,18 @@ use super::backoff;
 
 /// Of one stage in one process.
 pub(crate) struct Breaker {
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
     changed: Notify,
     base: Duration,
     cap: Duration,
+    /// Messages that may be in hand when nothing is wrong.
+    permits: usize,
+}
+
+struct Inner {
+    state: State,
+    /// What the last failure said.
+    reason: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,27 +37,33 @@ enum State {
     Probing {
         failures: u32,
     },
+    /// It answered. `allowed` may be in hand, `out` are; after as many `returned` well, twice as many may.
+    Ramping {
+        failures: u32,
+        allowed: usize,
+        out: usize,
+        returned: usize,
+    },
 }
 
-/// What a slot was let through for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pass {
-    Normal,
-    /// This slot must report, by [`Breaker::succeed`], [`Breaker::trip`] or [`Breaker::undecided`].
-    Probe,
+/// Leave to pull one message and see it through, given back when dropped.
+pub(crate) struct Pass {
+    breaker: Arc<Breaker>,
+    is_counted: bool,
 }
 
 impl Breaker {
-    pub fn new(base: Duration, cap: Duration) -> Self {
-        Self { state: Mutex::new(State::Closed), changed: Notify::new(), base, cap }
+    pub fn new(base: Duration, cap: Duration, permits: usize) -> Arc<Self> {
+        let inner = Mutex::new(Inner { state: State::Closed, reason: String::new() });
+        Arc::new(Self { inner, changed: Notify::new(), base, cap, permits })
     }
 
     /// Waits until pulling is allowed.
-    pub async fn admit(&self) -> Pass {
+    pub async fn admit(self: &Arc<Self>) -> Pass {
         loop {
             let changed = self.changed.notified();
             let wait = match self.try_admit() {
-                Ok(pass) => return pass,
+                Ok(is_counted) => return Pass { breaker: Arc::clone(self), is_counted },
                 Err(until) => until,
             };
             match wait {
@@ -63,16 +78,21 @@ impl Breaker {
 
     /// Dependencies answered.
     pub fn succeed(&self) {
-        self.set(|_| State::Closed);
+        self.set(|state| match state {
+            State::Probing { failures } => State::Ramping { failures, allowed: 1, out: 1, returned: 0 },
+            // What was in hand before the outage may succeed for other reasons: the probe decides.
+            other => other,
+        });
     }
 
     /// A dependency is away. Returns how long pulling pauses.
-    pub fn trip(&self) -> Duration {
+    pub fn trip(&self, code: &str, message: &str) -> Duration {
         let mut pause = self.base;
+        self.lock().reason = format!("{code}: {message}");
         self.set(|state| {
             let failures = match state {
                 State::Closed => 1,
-                State::Probing { failures } => failures.saturating_add(1),
+                State::Probing { failures } | State::Ramping { failures, .. } => failures.saturating_add(1),
                 // Others in hand fail for the same reason: that is one failure, not many.
                 State::Open { failures, until } => {
                     pause = until.saturating_duration_since(Instant::now());
@@ -85,40 +105,65 @@ impl Breaker {
         pause
     }
 
-    /// The probe brought nothing (an empty queue, or another kind of failure): the next may probe at once.
-    pub fn undecided(&self) {
+    /// What is away, while something is.
+    pub fn trouble(&self) -> Option<String> {
+        let inner = self.lock();
+        let is_away = matches!(inner.state, State::Open { .. } | State::Probing { .. });
+        is_away.then(|| inner.reason.clone())
+    }
+
+    /// Whether the pass must be counted; else when to ask again.
+    fn try_admit(&self) -> Result<bool, Option<Instant>> {
+        let mut inner = self.lock();
+        match &mut inner.state {
+            State::Closed => Ok(false),
+            State::Open { failures, until } if *until <= Instant::now() => {
+                inner.state = State::Probing { failures: *failures };
+                Ok(true)
+            }
+            State::Open { until, .. } => Err(Some(*until)),
+            State::Ramping { allowed, out, .. } if *out < *allowed => {
+                *out += 1;
+                Ok(true)
+            }
+            State::Probing { .. } | State::Ramping { .. } => Err(None),
+        }
+    }
+
+    /// A counted pass comes back. A probe that brought nothing (an empty queue, another kind of failure) hands over.
+    fn leave(&self) {
         self.set(|state| match state {
             State::Probing { failures } => State::Open { failures, until: Instant::now() },
+            State::Ramping { allowed, returned, .. } if returned + 1 >= allowed && allowed * 2 >= self.permits => {
+                State::Closed
+            }
+            State::Ramping { failures, allowed, out, returned } if returned + 1 >= allowed => {
+                State::Ramping { failures, allowed: allowed * 2, out: out.saturating_sub(1), returned: 0 }
+            }
+            State::Ramping { failures, allowed, out, returned } => {
+                State::Ramping { failures, allowed, out: out.saturating_sub(1), returned: returned + 1 }
+            }
             other => other,
         });
     }
 
-    pub fn is_closed(&self) -> bool {
-        *self.lock() == State::Closed
-    }
-
-    fn try_admit(&self) -> Result<Pass, Option<Instant>> {
-        let mut state = self.lock();
-        match *state {
-            State::Closed => Ok(Pass::Normal),
-            State::Open { failures, until } if until <= Instant::now() => {
-                *state = State::Probing { failures };
-                Ok(Pass::Probe)
-            }
-            State::Open { until, .. } => Err(Some(until)),
-            State::Probing { .. } => Err(None),
-        }
-    }
-
     fn set(&self, next: impl FnOnce(State) -> State) {
-        let mut state = self.lock();
-        *state = next(*state);
-        drop(state);
+        let mut inner = self.lock();
+        inner.state = next(inner.state);
+        drop(inner);
         self.changed.notify_waiters();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.breaker.leave();
+        }
     }
 }
 
@@ -130,38 +175,80 @@ mod tests {
 
     const BASE: Duration = Duration::from_millis(20);
 
-    fn breaker() -> Breaker {
-        Breaker::new(BASE, Duration::from_secs(60))
+    fn breaker(permits: usize) -> Arc<Breaker> {
+        Breaker::new(BASE, Duration::from_secs(60), permits)
+    }
+
+    async fn is_shut(breaker: &Arc<Breaker>) -> bool {
+        tokio::time::timeout(BASE * 5, breaker.admit()).await.is_err()
     }
 
     #[tokio::test]
     async fn an_open_breaker_lets_one_probe_through_after_its_pause() {
-        let breaker = breaker();
-        assert_eq!(breaker.admit().await, Pass::Normal);
-        let pause = breaker.trip();
+        let breaker = breaker(1);
+        drop(breaker.admit().await);
+        let pause = breaker.trip("storage_full", "no room");
+        assert_eq!(breaker.trouble().unwrap(), "storage_full: no room");
         let start = Instant::now();
-        assert_eq!(breaker.admit().await, Pass::Probe);
+        let probe = breaker.admit().await;
         assert!(start.elapsed() >= pause);
-        assert!(tokio::time::timeout(BASE * 10, breaker.admit()).await.is_err(), "one probe at a time");
+        assert!(is_shut(&breaker).await, "one probe at a time");
         breaker.succeed();
-        assert_eq!(breaker.admit().await, Pass::Normal);
+        drop(probe);
+        assert_eq!(breaker.trouble(), None);
+        let _first = breaker.admit().await;
+        assert!(!is_shut(&breaker).await, "closed again");
     }
 
     #[tokio::test]
     async fn pauses_grow_with_failed_probes_only() {
-        let breaker = breaker();
-        let first = breaker.trip();
-        assert!(breaker.trip() <= first, "a second failure of the same outage");
-        breaker.admit().await;
-        assert!(breaker.trip() >= BASE * 3 / 2);
+        let breaker = breaker(8);
+        let first = breaker.trip("away", "");
+        assert!(breaker.trip("away", "") <= first, "a second failure of the same outage");
+        let _probe = breaker.admit().await;
+        assert!(breaker.trip("away", "") >= BASE * 3 / 2);
     }
 
     #[tokio::test]
     async fn a_probe_that_found_nothing_hands_over() {
-        let breaker = breaker();
-        breaker.trip();
-        assert_eq!(breaker.admit().await, Pass::Probe);
-        breaker.undecided();
-        assert_eq!(breaker.admit().await, Pass::Probe);
+        let breaker = breaker(8);
+        breaker.trip("away", "");
+        drop(breaker.admit().await);
+        assert!(breaker.trouble().is_some());
+        let _probe = breaker.admit().await;
+        assert!(is_shut(&breaker).await);
+    }
+
+    #[tokio::test]
+    async fn after_an_outage_work_goes_on_with_one_then_two_then_four() {
+        let breaker = breaker(8);
+        breaker.trip("away", "");
+        let probe = breaker.admit().await;
+        breaker.succeed();
+        assert!(is_shut(&breaker).await, "the probe is the first");
+        drop(probe);
+        for allowed in [2, 4] {
+            let mut passes = Vec::new();
+            for _ in 0..allowed {
+                passes.push(breaker.admit().await);
+            }
+            assert!(is_shut(&breaker).await, "{allowed} at a time");
+        }
+        let mut all = Vec::new();
+        for _ in 0..32 {
+            all.push(breaker.admit().await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relapse_goes_on_with_longer_pauses() {
+        let breaker = breaker(8);
+        breaker.trip("away", "");
+        let probe = breaker.admit().await;
+        breaker.succeed();
+        drop(probe);
+        let _two = breaker.admit().await;
+        assert!(breaker.trip("away", "") >= BASE * 3 / 2);
+        assert!(breaker.trouble().is_some());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 
+use chrono::{DateTime, Utc};
 use heimdex_bus::{Delivery, Incoming, Verdict};
 use heimdex_schemas::{
     AssetId, AssetUploaded, ChunksCreated, ChunksEmbedded, DocumentFacts, Event, Failure, Lineage, ModelName, Order,
@@ -27,10 +28,11 @@ impl<S: Stage> Worker<S> {
     pub(crate) async fn consequence(
         &self,
         delivery: &Delivery,
-        incoming: &Incoming,
+        (incoming, since): (&Incoming, DateTime<Utc>),
         verdict: &Verdict,
     ) -> Result<(), String> {
-        let Some(part) = self.part(delivery, incoming).await? else { return Ok(()) };
+        let Some(mut part) = self.part(delivery, incoming).await? else { return Ok(()) };
+        part.lineage.trail.push(self.stage_time(delivery, since));
         let failure = Failure {
             stage: verdict.stage,
             class: verdict.class,
@@ -64,13 +66,6 @@ impl<S: Stage> Worker<S> {
             Err(_) => Ok(partial(incoming)),
         }
     }
-}
-
-/// The asset a message is about, as far as it can be read.
-pub(crate) fn asset(incoming: &Incoming) -> Option<AssetId> {
-    let upload: Option<UploadHead> = head(incoming);
-    let inner: Option<PartHead> = head(incoming);
-    upload.map(|head| head.asset_id).or_else(|| inner.map(|head| head.lineage.asset_id))
 }
 
 /// The facts of the document, where the event carries them.
@@ -137,6 +132,7 @@ fn unaccepted(context: &Context, asset_id: AssetId, model: ModelName) -> Lineage
         asset_id,
         upload: UploadId::new(&context.org, context.envelope.source(), context.envelope.id()),
         order: Order::by_stream(context.position.epoch, context.position.sequence),
+        position: Order::by_stream(context.position.epoch, context.position.sequence),
         lane: context.lane,
         model,
         replay: context.envelope.replay(),
@@ -144,5 +140,6 @@ fn unaccepted(context: &Context, asset_id: AssetId, model: ModelName) -> Lineage
         title: None,
         source: None,
         traceparent: context.envelope.traceparent().map(str::to_owned),
+        trail: Vec::new(),
     }
 }

@@ -3,15 +3,17 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use heimdex_bus::{DecodeError, Delivery, Incoming, PublishError};
-use heimdex_schemas::{EnvelopeError, Progress};
+use heimdex_schemas::{EnvelopeError, StageTime};
 use heimdex_stage::{Class, Classify, Context, Event, Stage, failpoint};
 use tracing::Instrument as _;
 
 use super::Worker;
 use super::attempts::{Standing, Treatment};
+use super::progress::Step;
+use super::unwanted::Unwanted;
 use crate::telemetry;
 
 /// Outputs of one message published at the same time.
@@ -28,6 +30,20 @@ pub(crate) enum Outcome {
     Newer(String),
     /// The grace ended first.
     Abandoned,
+}
+
+/// A message in hand, as far as it could be read.
+#[derive(Debug)]
+pub(crate) struct InHand {
+    pub since: DateTime<Utc>,
+    /// What a dead letter of it would concern.
+    pub decoded: Option<Incoming>,
+}
+
+impl InHand {
+    pub fn unread() -> Self {
+        Self { since: Utc::now(), decoded: None }
+    }
 }
 
 /// Why a message failed.
@@ -49,7 +65,16 @@ impl Problem {
         Self { is_undecodable: class != Class::Unavailable, ..Self::new(class, code, message) }
     }
 
-    pub fn poison(deaths: u32) -> Self {
+    pub fn unwanted(reason: Unwanted) -> Self {
+        Self::new(Class::Cancelled, reason.code(), reason)
+    }
+
+    /// Whether somebody may want the message back. Not when its content was deleted: a letter would keep that.
+    pub fn leaves_a_letter(&self) -> bool {
+        self.class != Class::Cancelled || self.code == Unwanted::Job.code()
+    }
+
+    pub fn poison(deaths: usize) -> Self {
         Self::new(Class::Poison, "poison", format!("the process died {deaths} times with this message alone in hand"))
     }
 }
@@ -76,7 +101,7 @@ impl<S: Stage> Worker<S> {
         let _lease = delivery.keep_alive();
         self.count(delivery);
         self.metrics.in_flight.inc();
-        self.look_and_handle(delivery).instrument(span).await;
+        failpoint::scope(S::NAME, self.look_and_handle(delivery)).instrument(span).await;
         self.metrics.in_flight.dec();
     }
 
@@ -96,6 +121,7 @@ impl<S: Stage> Worker<S> {
                 let _held = self.isolation.together().await;
                 self.handle_and_settle(delivery, standing, false).await;
             }
+            Ok(Treatment::Held(left)) => self.leave_to_holder(delivery, left).await,
             Ok(Treatment::Suspect(_) | Treatment::Poison(_)) => self.judge_alone(delivery).await,
         }
     }
@@ -107,10 +133,11 @@ impl<S: Stage> Worker<S> {
         match self.attempts.look(delivery).await {
             Err(error) => self.ledger_away(delivery, &error).await,
             Ok(Treatment::Normal(standing)) => self.handle_and_settle(delivery, standing, false).await,
+            Ok(Treatment::Held(left)) => self.leave_to_holder(delivery, left).await,
             Ok(Treatment::Suspect(standing)) => self.handle_alone(delivery, standing).await,
             Ok(Treatment::Poison(mut standing)) => {
-                let problem = Problem::poison(standing.record.deaths);
-                self.bury(delivery, &mut standing, &problem, None).await;
+                let problem = Problem::poison(standing.record.died.len());
+                self.bury(delivery, &mut standing, &problem, InHand::unread()).await;
             }
         }
     }
@@ -118,45 +145,84 @@ impl<S: Stage> Worker<S> {
     /// The mark is confirmed before the message is touched: a death from here on is this message's.
     async fn handle_alone(&self, delivery: &Delivery, mut standing: Standing) {
         tracing::warn!(record = ?standing.record, "a suspect: handling it alone");
-        match self.attempts.write(delivery, &mut standing, |record| record.alone = true).await {
-            Ok(()) => self.handle_and_settle(delivery, standing, true).await,
+        match self.attempts.mark(delivery, &mut standing).await {
+            Ok(_fresh) => self.handle_and_settle(delivery, standing, true).await,
             Err(error) => self.ledger_away(delivery, &error).await,
         }
     }
 
     async fn handle_and_settle(&self, delivery: &Delivery, standing: Standing, is_suspect: bool) {
-        let mut dead = None;
+        let mut in_hand = InHand::unread();
         let outcome = tokio::select! {
-            outcome = self.attempt(delivery, &mut dead) => outcome,
+            outcome = self.attempt(delivery, &mut in_hand) => outcome,
             () = self.abandon.cancelled() => Outcome::Abandoned,
         };
-        self.settle(delivery, standing, is_suspect, (outcome, dead)).await;
+        self.settle(delivery, standing, is_suspect, (outcome, in_hand)).await;
     }
 
-    /// Decodes, handles and publishes. Leaves in `decoded` what a dead letter of this message would concern.
-    async fn attempt(&self, delivery: &Delivery, decoded: &mut Option<Incoming>) -> Outcome {
+    /// Decodes, handles and publishes. Leaves in `in_hand` what a dead letter of this message would concern.
+    async fn attempt(&self, delivery: &Delivery, in_hand: &mut InHand) -> Outcome {
         let incoming = match delivery.decode(self.blobs.as_ref(), self.config.input_bytes).await {
             Ok(incoming) => incoming,
             Err(DecodeError::Envelope(EnvelopeError::NewerMajor { found, .. })) => return Outcome::Newer(found),
-            Err(error) => return Outcome::Failed(Problem::undecodable(error.class(), error.code(), error)),
+            Err(error) => return self.unreadable(error).await,
         };
-        let input: S::In = match incoming.envelope.data_as() {
+        let mut input: S::In = match incoming.envelope.data_as() {
             Ok(input) => input,
             Err(EnvelopeError::NewerMajor { found, .. }) => return Outcome::Newer(found),
             Err(error) => {
-                *decoded = Some(incoming);
+                in_hand.decoded = Some(incoming);
                 return Outcome::Failed(Problem::undecodable(Class::Permanent, error.code(), error));
             }
         };
+        // A replay in the middle of the pipeline has new Msg-Ids from here on, as one from the start has.
+        if let Some(lineage) = input.lineage_mut() {
+            lineage.replay = lineage.replay.max(incoming.envelope.replay());
+        }
         let context = self.context(delivery, &incoming);
-        *decoded = Some(incoming);
-        match self.handle(&context, input).await {
-            Ok(outputs) => match self.publish(delivery, &outputs).await {
-                Ok(()) => Outcome::Done,
-                Err(error) => Outcome::Failed(error.into()),
-            },
+        let incoming = in_hand.decoded.insert(incoming);
+        if let Some(reason) = self.unwanted.reason::<S>(&context, &input) {
+            return Outcome::Failed(Problem::unwanted(reason));
+        }
+        if self.demote(delivery, incoming, (&context, &input)).await {
+            return Outcome::Done;
+        }
+        match self.handle_and_publish(delivery, (&context, in_hand.since), input).await {
+            Ok(()) => Outcome::Done,
             Err(problem) => Outcome::Failed(problem),
         }
+    }
+
+    async fn unreadable(&self, error: DecodeError) -> Outcome {
+        match self.is_leftover(&error).await {
+            Ok(true) => Outcome::Done,
+            Ok(false) => Outcome::Failed(Problem::undecodable(error.class(), error.code(), error)),
+            Err(away) => Outcome::Failed(Problem::new(away.class(), away.code(), away)),
+        }
+    }
+
+    async fn handle_and_publish(
+        &self,
+        delivery: &Delivery,
+        (context, since): (&Context, DateTime<Utc>),
+        input: S::In,
+    ) -> Result<(), Problem> {
+        let step = Step::of(&input);
+        let mut outputs = self.handle(context, input).await?;
+        let passed = self.stage_time(delivery, since);
+        for lineage in outputs.iter_mut().filter_map(Event::lineage_mut) {
+            lineage.trail.push(passed.clone());
+        }
+        if failpoint::is_broken("sabotage.ack_before_publish") {
+            let _unseen = delivery.ack().await;
+        }
+        Ok(self.publish(delivery, &outputs, step).await?)
+    }
+
+    /// What the trail of an upload says of this stage.
+    pub(crate) fn stage_time(&self, delivery: &Delivery, started_at: DateTime<Utc>) -> StageTime {
+        let queued_at = delivery.position().stored_at;
+        StageTime { stage: S::NAME, queued_at, started_at, finished_at: Utc::now(), messages: 1 }
     }
 
     pub(crate) fn context(&self, delivery: &Delivery, incoming: &Incoming) -> Context {
@@ -183,41 +249,27 @@ impl<S: Stage> Worker<S> {
         }
     }
 
-    async fn publish(&self, delivery: &Delivery, outputs: &[S::Out]) -> Result<(), PublishError> {
-        failpoint::pass("before_publish");
+    async fn publish(&self, delivery: &Delivery, outputs: &[S::Out], step: Option<Step>) -> Result<(), PublishError> {
+        failpoint::before("publish");
         let traced = telemetry::traceparent_of(&tracing::Span::current());
         let trace = traced.as_deref().or_else(|| delivery.header("traceparent"));
         // Collected first: a lazy closure over borrowed outputs would not be `Send` for every lifetime.
         let sends: Vec<_> = outputs.iter().map(|output| self.publish_one(output, trace)).collect();
-        futures::stream::iter(sends).buffer_unordered(PUBLISH_CONCURRENCY).try_collect::<()>().await?;
-        failpoint::pass("after_publish_before_ack");
-        if let Some(output) = outputs.last() {
-            self.report_progress(output).await;
-        }
+        let sent = futures::stream::iter(sends).buffer_unordered(PUBLISH_CONCURRENCY);
+        let sequences: Vec<u64> = sent.try_collect().await?;
+        failpoint::after("publish");
+        self.report_progress(step, outputs, sequences.into_iter().max()).await;
         Ok(())
     }
 
-    async fn publish_one(&self, output: &S::Out, trace: Option<&str>) -> Result<(), PublishError> {
+    /// Returns the output's sequence in its stream.
+    async fn publish_one(&self, output: &S::Out, trace: Option<&str>) -> Result<u64, PublishError> {
         let published = self.publisher.publish(S::NAME, output, trace).await?;
         self.metrics.published.inc();
         if published.duplicate {
             self.metrics.duplicates.inc();
         }
-        Ok(())
-    }
-
-    /// Best effort: where the job is, for whoever watches.
-    async fn report_progress(&self, output: &S::Out) {
-        let Some(lineage) = output.lineage() else { return };
-        let progress = Progress {
-            org: lineage.org.clone(),
-            upload: lineage.upload,
-            stage: S::NAME,
-            part: output.ordinal(),
-            parts: output.parts(),
-            at: Utc::now(),
-        };
-        self.bus.progress(&progress).await;
+        Ok(published.sequence)
     }
 }
 

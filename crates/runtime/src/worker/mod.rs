@@ -7,13 +7,18 @@ mod attempts;
 mod backoff;
 mod breaker;
 mod consequence;
+mod crowd;
 mod handle;
 mod isolation;
+mod leftover;
+mod progress;
 mod settle;
 mod slot;
+mod unwanted;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use heimdex_bus::{Bus, BusError, Publisher};
 use heimdex_schemas::Lane;
@@ -21,6 +26,7 @@ use heimdex_stage::{Blobs, Ledger, Stage};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::config::StageConfig;
 use crate::health::{Health, State};
@@ -28,9 +34,11 @@ use crate::metrics::{Metrics, StageMetrics};
 
 pub use isolation::Isolation;
 
-use attempts::Attempts;
+use attempts::{Attempts, Rules};
 use breaker::Breaker;
+use crowd::Crowd;
 use slot::{Role, Slot};
+use unwanted::Register;
 use watch::Floodgate;
 
 /// What all stages of one process share. Cloning shares it.
@@ -41,12 +49,15 @@ pub struct Process {
     pub health: Health,
     /// One for the whole process: a suspect is alone in the process, not only in its stage.
     pub isolation: Isolation,
+    /// This start of the process, in marks that others read.
+    pub instance: Uuid,
 }
 
 impl Process {
     #[must_use]
     pub fn new(bus: Bus) -> Self {
-        Self { bus, metrics: Metrics::default(), health: Health::default(), isolation: Isolation::default() }
+        let (metrics, health, isolation) = (Metrics::default(), Health::default(), Isolation::default());
+        Self { bus, metrics, health, isolation, instance: Uuid::new_v4() }
     }
 
     /// Keeps the broker's own health up to date until `shutdown`: `broker` and `durability`.
@@ -79,8 +90,14 @@ pub(crate) struct Worker<S> {
     metrics: StageMetrics,
     health: Health,
     isolation: Isolation,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
+    /// The last dead letter could not be written.
+    unburied: AtomicBool,
     floodgate: Floodgate,
+    crowd: Crowd,
+    unwanted: Arc<Register>,
+    /// This process, in marks.
+    holder: Uuid,
     /// No new work.
     shutdown: CancellationToken,
     /// The grace is over: what is still in hand is given back.
@@ -116,13 +133,17 @@ impl<S: Stage> Worker<S> {
             bus: process.bus.clone(),
             publisher: process.bus.publisher(),
             blobs: process.bus.blobs(),
-            attempts: Attempts::new(S::NAME, Arc::clone(&ledger), config.suspect_deaths),
+            attempts: Attempts::new(S::NAME, Arc::clone(&ledger), rules(&config, process)),
             ledger,
             metrics: process.metrics.stage(S::NAME),
             health: process.health.clone(),
             isolation: process.isolation.clone(),
-            breaker: Breaker::new(config.breaker_base, config.breaker_cap),
+            breaker: Breaker::new(config.breaker_base, config.breaker_cap, config.permits),
+            unburied: AtomicBool::new(false),
             floodgate: Floodgate::default(),
+            crowd: Crowd::new(process.bus.options().org_interactive_depth),
+            unwanted: Register::new(config.unwanted),
+            holder: process.instance,
             // A stage that fails stops its own slots without stopping its neighbours.
             shutdown: shutdown.child_token(),
             abandon: CancellationToken::new(),
@@ -142,11 +163,14 @@ impl<S: Stage> Worker<S> {
             slots.spawn(slot.run().in_current_span());
         }
         let watch = tokio::spawn(watch::queues(Arc::clone(&self)).in_current_span());
+        let unwanted =
+            tokio::spawn(unwanted::watch::<S>(self.bus.clone(), Arc::clone(&self.unwanted)).in_current_span());
         self.health.set(&format!("stage {}", S::NAME), State::Yes);
         tracing::info!(permits = self.config.permits, reserved = self.config.reserved, "consuming");
         let grace = tokio::spawn(grace(self.shutdown.clone(), self.abandon.clone(), self.config.grace));
         let result = self.join(&mut slots).await;
         watch.abort();
+        unwanted.abort();
         grace.abort();
         if let Err(error) = self.bus.flush().await {
             tracing::warn!(%error, "drained, but the last acknowledgements may be lost");
@@ -171,6 +195,13 @@ impl<S: Stage> Worker<S> {
         }
         result
     }
+}
+
+/// A mark is renewed four times while others wait for it, so a margin of a quarter covers a renewal that was lost.
+fn rules(config: &StageConfig, process: &Process) -> Rules {
+    let ack_wait = process.bus.options().limits.ack_wait;
+    let deaths = usize::try_from(config.suspect_deaths).unwrap_or(usize::MAX);
+    Rules { holder: process.instance, deaths, company: config.suspect_company, patience: ack_wait + ack_wait / 4 }
 }
 
 async fn grace(shutdown: CancellationToken, abandon: CancellationToken, grace: std::time::Duration) {

@@ -8,6 +8,7 @@ use heimdex_schemas::Lane;
 use heimdex_stage::Stage;
 
 use super::breaker::Pass;
+use super::watch::Gate;
 use super::{RunError, Worker};
 
 /// Pause after an answer that said "not now", so that a broken broker is not asked in a tight loop.
@@ -51,9 +52,7 @@ impl<S: Stage> Slot<S> {
             match turn {
                 Turn::Message(delivery, pass) => {
                     self.worker.process(&delivery).await;
-                    if pass == Pass::Probe {
-                        self.worker.breaker.undecided();
-                    }
+                    drop(pass);
                 }
                 Turn::Nothing => {}
                 Turn::Pause => {
@@ -71,13 +70,9 @@ impl<S: Stage> Slot<S> {
 
     /// Admission and one pull. Cancelled only by a shutdown, after which [`Slot::close`] collects what was under way.
     async fn turn(&mut self) -> Turn {
-        self.worker.floodgate.admit().await;
+        let gate = self.worker.floodgate.admit().await;
         let pass = self.worker.breaker.admit().await;
-        let (lane, pulled) = self.pull().await;
-        let is_message = matches!(pulled, Pulled::Message(_));
-        if pass == Pass::Probe && !is_message {
-            self.worker.breaker.undecided();
-        }
+        let (lane, pulled) = self.pull(gate).await;
         match pulled {
             Pulled::Message(delivery) => Turn::Message(delivery, pass),
             Pulled::Empty => Turn::Nothing,
@@ -89,11 +84,14 @@ impl<S: Stage> Slot<S> {
         }
     }
 
-    async fn pull(&mut self) -> (Lane, Pulled) {
+    async fn pull(&mut self, gate: Gate) -> (Lane, Pulled) {
         let config = &self.worker.config;
         let Some(bulk) = self.bulk.as_mut() else {
             return (Lane::Interactive, self.interactive.pull(Wait::For(config.long_poll)).await);
         };
+        if gate == Gate::InteractiveOnly {
+            return (Lane::Interactive, self.interactive.pull(Wait::For(config.lane_poll)).await);
+        }
         if !std::mem::take(&mut self.waited) {
             match self.interactive.pull(Wait::No).await {
                 Pulled::Empty => {}

@@ -3,37 +3,61 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use heimdex_bus::{Durability, topology};
-use heimdex_stage::{Event, Stage};
+use heimdex_bus::{BusError, Durability, Storage, topology};
+use heimdex_schemas::{AssetUploaded, Lane};
+use heimdex_stage::{Event, STORAGE_FULL, Stage};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Process, Worker};
 use crate::health::State;
 
-/// Closed while the stage below lags over its mark.
-pub(crate) struct Floodgate(watch::Sender<bool>);
+/// What may be pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// The stage below has more than its mark, but not of interactive work.
+    InteractiveOnly,
+    /// The stage below has more interactive work than its mark.
+    Shut,
+}
+
+impl Gate {
+    const fn of(interactive: u64, bulk: u64, mark: u64) -> Self {
+        if interactive > mark {
+            Self::Shut
+        } else if interactive.saturating_add(bulk) > mark {
+            Self::InteractiveOnly
+        } else {
+            Self::Open
+        }
+    }
+}
+
+/// Narrowed while the stage below lags over its mark.
+pub(crate) struct Floodgate(watch::Sender<Gate>);
 
 impl Default for Floodgate {
     fn default() -> Self {
-        Self(watch::Sender::new(true))
+        Self(watch::Sender::new(Gate::Open))
     }
 }
 
 impl Floodgate {
-    /// Waits until it is open.
-    pub async fn admit(&self) {
+    /// Waits until something may be pulled, and says what.
+    pub async fn admit(&self) -> Gate {
         // The sender lives in `self`, so the channel cannot close while somebody waits.
-        let _ = self.0.subscribe().wait_for(|open| *open).await;
+        let gate = self.0.subscribe().wait_for(|gate| *gate != Gate::Shut).await.map(|gate| *gate);
+        gate.unwrap_or(Gate::Open)
     }
 
     /// Whether that was a change.
-    fn set(&self, open: bool) -> bool {
-        self.0.send_if_modified(|state| std::mem::replace(state, open) != open)
+    fn set(&self, gate: Gate) -> bool {
+        self.0.send_if_modified(|state| std::mem::replace(state, gate) != gate)
     }
 
     fn is_open(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() == Gate::Open
     }
 }
 
@@ -41,8 +65,10 @@ impl Floodgate {
 pub(crate) async fn queues<S: Stage>(worker: Arc<Worker<S>>) {
     let mut last = Instant::now();
     loop {
+        report_breaker(&worker);
         look_below(&worker).await;
         look_at_own(&worker).await;
+        look_for_crowds(&worker).await;
         let passed = last.elapsed();
         last = Instant::now();
         if !worker.floodgate.is_open() {
@@ -53,18 +79,28 @@ pub(crate) async fn queues<S: Stage>(worker: Arc<Worker<S>>) {
 }
 
 async fn look_below<S: Stage>(worker: &Worker<S>) {
-    let below = S::Out::STREAM;
-    if !topology::is_queue(below) {
-        return;
-    }
-    match worker.bus.stream_messages(below).await {
-        Ok(messages) => {
-            let open = messages <= worker.config.downstream_mark;
-            if worker.floodgate.set(open) {
-                tracing::info!(stream = below, messages, open, "the queue below");
+    let Some(below) = topology::reader(S::Out::STREAM) else { return };
+    let depths = async {
+        let interactive = worker.bus.lane_depth(below, Lane::Interactive).await?;
+        Ok::<_, BusError>((interactive, worker.bus.lane_depth(below, Lane::Bulk).await?))
+    };
+    match depths.await {
+        Ok((interactive, bulk)) => {
+            let gate = Gate::of(interactive, bulk, worker.config.downstream_mark);
+            if worker.floodgate.set(gate) {
+                tracing::info!(%below, interactive, bulk, ?gate, "the queue below");
             }
         }
         Err(error) => tracing::debug!(%error, "the queue below could not be looked at"),
+    }
+}
+
+/// Only the first stage has uploads that others may have published in a crowd.
+async fn look_for_crowds<S: Stage>(worker: &Worker<S>) {
+    if S::In::NAME == AssetUploaded::NAME
+        && let Ok(waiting) = worker.bus.uploads_waiting(Lane::Interactive).await
+    {
+        worker.crowd.set(waiting);
     }
 }
 
@@ -79,7 +115,6 @@ async fn look_at_own<S: Stage>(worker: &Worker<S>) {
     if orphans > 0 && before == 0 {
         confirm_orphans(worker, seen).await;
     }
-    report_breaker(worker);
 }
 
 async fn confirm_orphans<S: Stage>(worker: &Worker<S>, seen: i64) {
@@ -94,8 +129,7 @@ async fn confirm_orphans<S: Stage>(worker: &Worker<S>, seen: i64) {
 
 fn report_breaker<S: Stage>(worker: &Worker<S>) {
     let component = format!("dependencies of {}", S::NAME);
-    let state = if worker.breaker.is_closed() { State::Yes } else { State::No("a dependency is away".to_owned()) };
-    worker.health.set(&component, state);
+    worker.health.set(&component, worker.breaker.trouble().map_or(State::Yes, State::No));
 }
 
 /// Runs until `shutdown`.
@@ -110,6 +144,12 @@ pub(crate) async fn broker(process: &Process, every: Duration, shutdown: &Cancel
             Durability::Unknown(reason) => State::Unknown(reason),
         };
         process.health.set("durability", durable);
+        let storage = match process.bus.storage().await {
+            Storage::Writable => State::Yes,
+            Storage::Full(reason) => State::No(format!("{STORAGE_FULL}: {reason}")),
+            Storage::Unknown(reason) => State::Unknown(reason),
+        };
+        process.health.set("broker storage", storage);
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(every) => {}

@@ -11,8 +11,9 @@ use heimdex_runtime::{Process, RunError, StageConfig, run_stage};
 use heimdex_schemas::{
     AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, DocumentExtracted, DocumentFacts, Event, Lane, Page, StageName,
 };
-use heimdex_stage::{Class, Classify, Context, Stage};
+use heimdex_stage::{AcceptError, Class, Classify, Context, Ledger as _, Stage, accept};
 use heimdex_testkit::{NatsServer, lineage};
+use rustix::process::{Resource, Rlimit, Signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +78,8 @@ impl Drop for InHand<'_> {
     }
 }
 
-/// Does what the text says: `ok`, `slow 300` (milliseconds), `transient`, `permanent`, `unavailable`, `panic`, `abort`.
+/// Does what the text says: `ok`, `slow 300` (milliseconds), `transient`, `permanent`, `unavailable`, `panic`, or a way
+/// to die: `abort`, `overflow` (the stack), `exhaust` (the memory), `segfault`, `killed` (as by the kernel's memory killer).
 async fn obey(seen: &Seen, text: &str) -> Result<(), Asked> {
     let fail = |class| Err(Asked { class });
     tracing::info!(text, "in hand");
@@ -91,7 +93,30 @@ async fn obey(seen: &Seen, text: &str) -> Result<(), Asked> {
         ("unavailable", _) if seen.outage.load(Ordering::SeqCst) => fail(Class::Unavailable),
         ("panic", _) => panic!("as asked"),
         ("abort", _) => std::process::abort(),
+        ("overflow", _) => panic!("{} deep", overflow(1)),
+        ("exhaust", _) => panic!("{} bytes", exhaust()),
+        ("segfault", _) => die_of(Signal::SEGV),
+        ("killed", _) => die_of(Signal::KILL),
         _ => Ok(()),
+    }
+}
+
+fn overflow(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    if frame[1] == 0 { 0 } else { overflow(frame[0] + 1) + frame[63] }
+}
+
+/// As a container's limit does it, only at once.
+fn exhaust() -> usize {
+    let limit = Rlimit { current: Some(8 << 30), maximum: None };
+    rustix::process::setrlimit(Resource::As, limit).unwrap();
+    std::hint::black_box(vec![1u8; 64 << 30]).len()
+}
+
+fn die_of(signal: Signal) -> ! {
+    // The first SIGSEGV only removes the handler of the standard library, which looks for stack overflows.
+    loop {
+        rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
     }
 }
 
@@ -108,6 +133,25 @@ impl Stage for Obedient {
         let _in_hand = InHand::enter(&self.0, input.lineage.asset_id.as_str());
         obey(&self.0, &input.pages[0].text).await?;
         Ok(vec![chunks(&input)])
+    }
+}
+
+/// Stands where the extractor stands: accepts uploads and takes its time for each.
+pub struct Accepting(pub Arc<Seen>);
+
+impl Stage for Accepting {
+    type In = AssetUploaded;
+    type Out = DocumentExtracted;
+    type Error = AcceptError;
+    const NAME: StageName = StageName::Extractor;
+
+    async fn handle(&self, ctx: &Context, input: AssetUploaded) -> Result<Vec<DocumentExtracted>, AcceptError> {
+        let _in_hand = InHand::enter(&self.0, input.asset_id.as_str());
+        let model = "all-minilm-l6-v2".parse().unwrap();
+        let lineage = accept::accept(ctx, &input.asset_id, &model).await?;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        let document = document("any", 1, ctx.lane, "ok");
+        Ok(vec![DocumentExtracted { lineage, ..document }])
     }
 }
 
@@ -187,7 +231,12 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         let server = NatsServer::start();
-        let bus = Bus::connect(&server.url(), options(&server.url())).await.unwrap();
+        let options = options(&server.url());
+        Self::on(server, options).await
+    }
+
+    pub async fn on(server: NatsServer, options: Options) -> Self {
+        let bus = Bus::connect(&server.url(), options).await.unwrap();
         bus.ensure().await.unwrap();
         Self { server, process: Process::new(bus), shutdown: CancellationToken::new() }
     }
@@ -207,6 +256,19 @@ impl World {
 
     pub async fn messages(&self, stream: &str) -> u64 {
         self.bus().stream_messages(stream).await.unwrap()
+    }
+
+    /// Somebody takes the next message of the chunker, and nothing is heard of it since. Returns the key of its record.
+    pub async fn abandon(&self) -> String {
+        let mut puller = self.bus().puller(StageName::Chunker, Lane::Interactive).await.unwrap();
+        let Pulled::Message(delivery) = puller.pull(Wait::For(SOON)).await else { panic!("a message") };
+        format!("attempt.chunker.{}-{}", delivery.position().epoch, delivery.position().sequence)
+    }
+
+    /// What is on record of the chunker's troubled messages.
+    pub async fn attempts(&self) -> Vec<serde_json::Value> {
+        let records = self.bus().ledger().list("attempt.chunker").await.unwrap();
+        records.iter().map(|(_, record)| serde_json::from_slice(record).unwrap()).collect()
     }
 
     /// The only message of `stage`'s queue, decoded and acknowledged.

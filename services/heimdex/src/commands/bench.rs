@@ -16,13 +16,20 @@ const GENERATED_TEXTS: usize = 512;
 const GENERATED_WORDS: [usize; 6] = [8, 24, 48, 96, 140, 160];
 
 pub async fn run(command: Bench) -> Outcome {
-    let Bench::Embed { provider, model, threads, batch_tokens, texts, json } = command;
+    let Bench::Embed { provider, model, threads, sessions, batch_tokens, texts, json } = command;
     let reports = match provider.as_slice() {
         [one] => {
-            let options = ModelOptions { model, provider: one.clone(), threads };
+            let options = ModelOptions { model, provider: one.clone(), threads, sessions };
             vec![measure(&options, batch_tokens, texts.as_deref()).await?]
         }
-        many => in_children(many, &model, &arguments(threads, batch_tokens, texts)).await?,
+        many => {
+            in_children(
+                many,
+                &model,
+                &arguments([("--threads", threads), ("--sessions", sessions), ("--batch-tokens", batch_tokens)], texts),
+            )
+            .await?
+        }
     };
     match (json, reports.as_slice()) {
         (true, [one]) => output::json(one),
@@ -31,8 +38,7 @@ pub async fn run(command: Bench) -> Outcome {
     }
 }
 
-fn arguments(threads: Option<usize>, batch_tokens: Option<usize>, texts: Option<PathBuf>) -> Vec<String> {
-    let numbers = [("--threads", threads), ("--batch-tokens", batch_tokens)];
+fn arguments(numbers: [(&str, Option<usize>); 3], texts: Option<PathBuf>) -> Vec<String> {
     let mut arguments: Vec<String> =
         numbers.into_iter().filter_map(|(flag, n)| n.map(|n| format!("{flag}={n}"))).collect();
     arguments.extend(texts.map(|path| format!("--texts={}", path.display())));
@@ -83,11 +89,12 @@ fn generated() -> Vec<String> {
 fn show(report: &Report) -> Outcome {
     let cosine = report.cosine_min.map_or_else(|| "no reference".to_owned(), |cosine| format!("cosine {cosine:.6}"));
     output::text(format_args!(
-        "{:24} {:9} {:5} {} threads, batches of {} tokens: {:9.0} tokens/s, {:7.1} texts/s, {cosine}",
+        "{:24} {:9} {:5} {} threads in {} sessions, batches of {} tokens: {:9.0} tokens/s, {:7.1} texts/s, {cosine}",
         report.model,
         report.provider,
         report.precision,
         report.threads,
+        report.sessions,
         report.batch_tokens,
         report.tokens_per_s,
         report.sequences_per_s,

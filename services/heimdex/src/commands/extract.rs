@@ -4,11 +4,11 @@ use std::path::Path;
 
 use heimdex_extractor::report::{Report, ReportFailure, extract_file};
 use heimdex_extractor::{Pool, PoolConfig, Status};
-use heimdex_provision::{self as provision, File};
+use heimdex_provision::File;
 
 use crate::cli::OneFile;
 use crate::exit::{Failure, Outcome};
-use crate::output::{self, with_progress};
+use crate::output::{self, provisioned};
 
 pub async fn run(command: OneFile) -> Outcome {
     let report = report(&command.file).await?;
@@ -27,8 +27,7 @@ pub async fn run(command: OneFile) -> Outcome {
 
 /// Extracts one file with one child.
 pub async fn report(file: &Path) -> Result<Report, Failure> {
-    let pdfium =
-        with_progress(|progress| provision::ensure(File::Pdfium, progress).map_err(Failure::unreachable)).await?;
+    let pdfium = provisioned(File::Pdfium).await?;
     let pool = Pool::start(PoolConfig { parallelism: 1, ..PoolConfig::from_env(pdfium)? }).await?;
     extract_file(&pool, file).await.map_err(|error| match error {
         ReportFailure::Read { .. } => Failure::input(error),

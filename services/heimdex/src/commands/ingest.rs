@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heimdex_bus::Bus;
-use heimdex_schemas::{AssetId, Receipt, ReceiptState};
+use heimdex_bus::jobs::{Advice, advice, hint};
+use heimdex_bus::{Bus, JobState, ReceiptUpdate};
+use heimdex_schemas::{AssetId, StageTime};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::Ingest;
-use crate::connect;
 use crate::exit::{Failure, Outcome};
-use crate::output;
 use crate::upload::{Body, Ended, Plan, Upload, upload_all};
+use crate::{connect, output, receipt};
 
 /// One line of `--json`.
 #[derive(Debug, Serialize)]
@@ -24,13 +24,17 @@ pub struct Line {
     pub job_id: String,
     pub state: &'static str,
     pub chunks: u32,
-    pub error: Option<LineError>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct LineError {
-    pub code: String,
-    pub message: String,
+    pub pages: u32,
+    /// Chunks whose vector was kept from the version before.
+    pub reused: u32,
+    /// The receipt's sequence, for `min_seq` of a search.
+    pub sequence: Option<u64>,
+    /// The first thing that went wrong or is missing, and what to do about it.
+    pub error: Option<Advice>,
+    pub stages: Vec<StageTime>,
+    /// For people: counts and time.
+    #[serde(skip)]
+    pub told: String,
 }
 
 pub async fn run(command: Ingest) -> Outcome {
@@ -42,7 +46,7 @@ pub async fn run(command: Ingest) -> Outcome {
         in_flight: usize::from(command.in_flight),
         patience: Duration::from_secs(command.timeout),
     };
-    let failed = ingest(&bus, &plan, uploads, |line, bar| report(line, bar, command.json)).await?;
+    let failed = ingest(&bus, &plan, uploads, |line, bar| report(line, bar, &command)).await?;
     match failed {
         0 => Ok(()),
         n => Err(Failure::some_failed(format_args!("{n} assets failed"))),
@@ -84,41 +88,58 @@ fn bar(total: usize) -> ProgressBar {
 fn line(asset_id: AssetId, path: Option<String>, ended: Ended) -> Line {
     let job_id = ended.job.to_string();
     match ended.receipt {
-        Ok(receipt) => {
-            Line { path, asset_id, job_id, state: state(receipt.state), chunks: receipt.chunks, error: error(&receipt) }
-        }
+        Ok(update) => of_receipt(asset_id, path, job_id, update),
         Err(error) => {
-            let error = Some(LineError { code: "not_published".to_owned(), message: format!("{error:#}") });
-            Line { path, asset_id, job_id, state: "failed", chunks: 0, error }
+            let (code, message) = ("not_published".to_owned(), format!("{error:#}"));
+            let error = Advice { hint: hint(&code, None).to_owned(), code, message };
+            Line {
+                path,
+                asset_id,
+                job_id,
+                state: "failed",
+                chunks: 0,
+                pages: 0,
+                reused: 0,
+                sequence: None,
+                error: Some(error),
+                stages: Vec::new(),
+                told: "not published".to_owned(),
+            }
         }
     }
 }
 
-const fn state(state: ReceiptState) -> &'static str {
-    match state {
-        ReceiptState::Indexed => "indexed",
-        ReceiptState::Degraded => "degraded",
-        ReceiptState::Failed => "failed",
-        ReceiptState::Superseded => "superseded",
+fn of_receipt(asset_id: AssetId, path: Option<String>, job_id: String, update: ReceiptUpdate) -> Line {
+    let ReceiptUpdate { sequence, receipt } = update;
+    Line {
+        path,
+        asset_id,
+        job_id,
+        state: JobState::from(receipt.state).as_str(),
+        chunks: receipt.chunks,
+        pages: receipt.pages,
+        reused: receipt.reused,
+        sequence: Some(sequence),
+        error: advice(&receipt).into_iter().next(),
+        told: receipt::counts(&receipt),
+        stages: receipt.stages,
     }
 }
 
-/// What to tell of a receipt that is not simply indexed: the failure, a warning, or a missing chunk.
-fn error(receipt: &Receipt) -> Option<LineError> {
-    let failure = receipt.failures.first().map(|failure| (&failure.code, &failure.message));
-    let warning = receipt.warnings.first().map(|warning| (&warning.code, &warning.message));
-    let missing = receipt.missing.first().map(|missing| (&missing.code, &missing.message));
-    let (code, message) = failure.or(warning).or(missing)?;
-    Some(LineError { code: code.clone(), message: message.clone() })
-}
-
-fn report(line: &Line, bar: &ProgressBar, as_json: bool) {
-    if as_json {
+fn report(line: &Line, bar: &ProgressBar, command: &Ingest) {
+    if command.json {
         let _ = output::json(line);
         return;
     }
-    let detail = line.error.as_ref().map(|e| format!(": {} ({})", e.message, e.code)).unwrap_or_default();
-    bar.suspend(|| eprintln!("{:9} {} ({} chunks){detail}", line.state, line.asset_id, line.chunks));
+    bar.suspend(|| {
+        eprintln!("{:9} {}: {}", line.state, line.asset_id, line.told);
+        if let Some(error) = &line.error {
+            eprintln!("          {}", receipt::trouble(error));
+        }
+        if command.verbose {
+            line.stages.iter().for_each(|time| eprintln!("          {}", receipt::stage(time)));
+        }
+    });
 }
 
 fn uploads(paths: &[PathBuf], asset_id: Option<&AssetId>) -> anyhow::Result<Vec<Upload>> {

@@ -25,6 +25,9 @@ fn request(command: &Search) -> Value {
     if let Some(fusion) = &command.fusion {
         request["fusion"] = json!(fusion);
     }
+    if let Some(min_seq) = command.min_seq {
+        request["min_seq"] = json!(min_seq);
+    }
     request
 }
 

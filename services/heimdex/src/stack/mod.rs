@@ -1,5 +1,6 @@
 //! A running Heimdex: the children it supervises and the services in this process.
 
+mod keeper;
 mod nats;
 mod services;
 mod store;
@@ -8,11 +9,11 @@ mod supervise;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use heimdex_provision::{self as provision, File};
+use heimdex_provision::File;
 
 use crate::cli::{ModelOptions, Part, Up};
 use crate::exit::{Failure, Outcome};
-use crate::output::{self, with_progress};
+use crate::output::{self, provisioned};
 use nats::Nats;
 use services::Services;
 use store::Store;
@@ -151,8 +152,7 @@ impl Stack {
 }
 
 async fn start_nats(config: &StackConfig) -> Result<Supervised, Failure> {
-    let program =
-        with_progress(|progress| provision::ensure(File::NatsServer, progress).map_err(Failure::unreachable)).await?;
+    let program = provisioned(File::NatsServer).await?;
     let data_dir = config.data_dir.join("nats");
     std::fs::create_dir_all(&data_dir)?;
     Ok(Supervised::start(Nats { program, data_dir: data_dir.canonicalize()?, port: config.nats_port }).await?)

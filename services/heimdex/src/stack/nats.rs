@@ -1,11 +1,14 @@
 //! nats-server with JetStream as a supervised child.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use heimdex_bus::Storage;
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
@@ -13,6 +16,11 @@ use super::supervise::{Addresses, Daemon};
 
 /// How often the file with the ports is looked for while the server starts.
 const POLL: Duration = Duration::from_millis(10);
+/// How often the server is asked whether it can write its streams, and how long it may take to say so.
+const STORAGE_WATCH: Duration = Duration::from_secs(2);
+const STORAGE_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes that must be free before a server that met a full disk is started again.
+const ROOM: usize = 4 * 1024 * 1024;
 
 /// A broker on the loopback interface that keeps its streams in `data_dir`.
 pub struct Nats {
@@ -53,9 +61,34 @@ impl Daemon for Nats {
             tokio::time::sleep(POLL).await;
         }
     }
+
+    /// A stream that met a full disk takes no write until the server starts anew: when there is room, it does.
+    async fn needs_restart(&self, at: Addresses) -> String {
+        loop {
+            tokio::time::sleep(STORAGE_WATCH).await;
+            let Some(monitoring) = at.monitoring else { continue };
+            let storage = heimdex_bus::storage::of_server(&monitoring.to_string(), STORAGE_PATIENCE).await;
+            let Storage::Full(reason) = storage else { continue };
+            match self.has_room() {
+                Ok(()) => return format!("there is room again after: {reason}"),
+                Err(error) => tracing::error!(%error, reason, "the broker's disk is full"),
+            }
+        }
+    }
 }
 
 impl Nats {
+    /// Free bytes are a promise; bytes written are a proof.
+    fn has_room(&self) -> std::io::Result<()> {
+        let probe = self.data_dir.join("room");
+        let written = File::create(&probe).and_then(|mut file| {
+            file.write_all(&vec![0; ROOM])?;
+            file.sync_all()
+        });
+        let removed = std::fs::remove_file(&probe);
+        written.and(removed)
+    }
+
     fn ports_dir(&self) -> PathBuf {
         self.data_dir.join("ports")
     }

@@ -12,20 +12,20 @@ use heimdex_embedding::{Embedder, Model};
 use heimdex_extractor::{Extractor, Pool, PoolConfig};
 use heimdex_index::{Index, Options as IndexOptions};
 use heimdex_lexical::Bm25;
-use heimdex_provision::{self as provision, File};
+use heimdex_provision::File;
 use heimdex_query::{Options as QueryOptions, Search, ServedModel};
 use heimdex_runtime::{Config, Health, Metrics, Process, StageConfig, State, http, run_stage};
 use heimdex_stage::Stage;
-use heimdex_writer::Writer;
+use heimdex_writer::{Eraser, Purger, Writer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::StackConfig;
+use super::{StackConfig, keeper};
 use crate::cli::{ModelOptions, Part};
 use crate::commands::chunk::tokens;
 use crate::exit::{Failure, Outcome};
 use crate::models;
-use crate::output::with_progress;
+use crate::output::provisioned;
 
 /// How long a process waits for the broker at its start before it gives up with exit code 4.
 const BROKER_PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +38,9 @@ const INDEX_PATIENCE: Duration = Duration::from_secs(5);
 /// on one core each and wait for disks between.
 const EMBEDDER_PERMITS: usize = 16;
 const CHUNKER_PERMITS: usize = 4;
+const ERASER_PERMITS: usize = 4;
+/// A purge reads through all that an org has.
+const PURGER_PERMITS: usize = 2;
 
 /// What runs in this process.
 pub struct Services {
@@ -67,6 +70,7 @@ impl Services {
         monitor: Option<SocketAddr>,
         qdrant_url: &str,
     ) -> Result<Self, Failure> {
+        heimdex_runtime::failpoint::check().map_err(Failure::input)?;
         let mut config = Config::from_env().map_err(Failure::input)?;
         config.bus.monitor = monitor.map(|address| address.to_string()).or(config.bus.monitor);
         config.stage.model = stack.model.model.clone();
@@ -155,17 +159,20 @@ impl Kitchen<'_> {
         if stack.wants(Part::Embedder) || stack.wants(Part::Query) {
             let embedder = models::open(&stack.model).await?;
             if stack.wants(Part::Query) {
-                self.query(&embedder)?;
+                self.query(&embedder).await?;
             }
             if stack.wants(Part::Embedder) {
-                self.embedder(embedder);
+                self.embedder(embedder)?;
             }
         }
         if stack.wants(Part::Writer) {
-            let index = self.index()?;
-            self.stage(Writer::new(index), self.config.stage.clone());
+            self.writer()?;
         }
-        if stack.wants(Part::Writer) || stack.wants(Part::Query) {
+        if stack.wants(Part::Keeper) {
+            let keeper = keeper::keeper(&self.config, &self.process, self.index()?)?;
+            self.tasks.spawn(keeper::run(keeper, self.shutdown.clone()));
+        }
+        if stack.wants(Part::Writer) || stack.wants(Part::Query) || stack.wants(Part::Keeper) {
             self.watch_index()?;
         }
         Ok(())
@@ -177,8 +184,7 @@ impl Kitchen<'_> {
     }
 
     async fn extractor(&mut self) -> Result<(), Failure> {
-        let pdfium =
-            with_progress(|progress| provision::ensure(File::Pdfium, progress).map_err(Failure::unreachable)).await?;
+        let pdfium = provisioned(File::Pdfium).await?;
         let config = PoolConfig::from_env(pdfium)?;
         // One more than children: the next document is at hand when a child becomes free.
         let permits = config.parallelism + 2;
@@ -196,15 +202,29 @@ impl Kitchen<'_> {
         Ok(())
     }
 
-    fn embedder(&mut self, embedder: Embedder) {
+    fn embedder(&mut self, embedder: Embedder) -> Result<(), Failure> {
         let models = [(self.stack.model.model.clone(), embedder)];
-        let stage = EmbedderStage::new(models, Bm25::default());
+        let stage = EmbedderStage::new(models, Bm25::default()).keeping(Arc::new(self.index()?));
         self.stage(stage, self.config.stage.clone().with_permits(EMBEDDER_PERMITS));
+        Ok(())
     }
 
-    fn query(&mut self, embedder: &Embedder) -> Result<(), Failure> {
+    /// The writer, and the stages that delete, beside it.
+    fn writer(&mut self) -> Result<(), Failure> {
+        let index = self.index()?;
+        let config = self.config.stage.clone();
+        self.stage(Writer::new(index.clone()), config.clone());
+        let letters = Arc::new(self.process.bus.dead_letters());
+        self.stage(Eraser::new(index.clone(), letters.clone()), config.clone().with_permits(ERASER_PERMITS));
+        self.stage(Purger::new(index, letters), config.with_permits(PURGER_PERMITS));
+        Ok(())
+    }
+
+    async fn query(&mut self, embedder: &Embedder) -> Result<(), Failure> {
         let model = ServedModel::new(embedder.model(), Some(embedder.clone()))?;
-        let search = Arc::new(Search::new(self.index()?, model, Vec::new(), QueryOptions::default()));
+        let receipts = self.process.bus.receipts().clock().await.map_err(Failure::unreachable)?;
+        let search = Search::new(self.index()?, model, Vec::new(), QueryOptions::default()).following(receipts);
+        let search = Arc::new(search);
         let (bus, shutdown) = (self.process.bus.clone(), self.shutdown.clone());
         self.tasks.spawn(async move { Ok(heimdex_query::serve(&bus, search, shutdown).await?) });
         Ok(())

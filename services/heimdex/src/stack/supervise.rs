@@ -32,6 +32,10 @@ pub trait Daemon: Send + Sync + 'static {
     fn command(&self, at: Option<Addresses>) -> anyhow::Result<Command>;
     /// Waits until a freshly started child says where it listens.
     fn listening(&self, child: &mut Child) -> impl Future<Output = anyhow::Result<Addresses>> + Send;
+    /// Returns, with the reason, when a running child can only go on after a restart.
+    fn needs_restart(&self, _at: Addresses) -> impl Future<Output = String> + Send {
+        std::future::pending()
+    }
 }
 
 /// A supervised child.
@@ -73,6 +77,10 @@ async fn supervise(daemon: impl Daemon, mut child: Child, addresses: Addresses, 
         tokio::select! {
             () = stop.cancelled() => return terminate(daemon.name(), child).await,
             status = child.wait() => report(daemon.name(), status),
+            reason = daemon.needs_restart(addresses) => {
+                tracing::error!(child = daemon.name(), reason, "restarting");
+                terminate(daemon.name(), child).await;
+            }
         }
         pause = if started.elapsed() > HEALTHY { FIRST_PAUSE } else { pause };
         let Some(next) = restart(&daemon, addresses, &mut pause, &stop).await else { return };

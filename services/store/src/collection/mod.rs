@@ -5,24 +5,25 @@ mod numbers;
 pub mod operation;
 pub mod optimize;
 pub mod reads;
+pub mod state;
 pub mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use qdrant_edge::{EdgeConfig, EdgeShard};
+use qdrant_edge::{EdgeConfig, EdgeShard, JsonPath, PayloadFieldSchema};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::convert::json_path;
 use crate::error::{Error, Result};
 use crate::registry::CollectionSpec;
-use engine::Engine;
 use operation::Operation;
-use optimize::Optimizer;
+use state::{State, Troubles};
 use writer::{IndexChange, Message, WriteRequest, Writer};
 
 /// What every collection of a store shares.
@@ -34,6 +35,11 @@ pub struct Shared {
     pub optimization: Arc<Mutex<()>>,
     /// Where writers wait for requests.
     pub runtime: Handle,
+    /// Ends every collection.
+    pub closing: CancellationToken,
+    /// Locks the data folder for as long as anyone may touch it.
+    #[expect(dead_code, reason = "it is held, not read")]
+    pub lock: Arc<File>,
 }
 
 /// An open collection.
@@ -41,36 +47,26 @@ pub struct Shared {
 pub struct Collection {
     dir: PathBuf,
     config: Arc<EdgeConfig>,
+    shared: Shared,
+    state: Arc<State>,
     inbox: mpsc::Sender<Message>,
-    shard: RwLock<Option<Arc<EdgeShard>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    optimizing: Arc<AtomicBool>,
 }
 
 impl Collection {
     /// Loads or creates the collection in `dir`. Blocks for the replay of its log.
     pub fn open(dir: &Path, spec: &CollectionSpec, shared: &Shared) -> Result<Self> {
-        let mut config = spec.engine.clone();
-        let own = config.vectors.values_mut().filter_map(|vector| vector.hnsw_config.as_mut());
-        for hnsw in own.chain([&mut config.hnsw_config]) {
-            hnsw.max_indexing_threads = shared.config.optimizer_threads;
-        }
-        let config = Arc::new(config);
-        let indexes = spec.indexes.iter().map(|(field, schema)| Ok((json_path(field)?, schema.clone())));
-        let indexes = indexes.collect::<Result<Vec<_>>>()?;
-        let optimizing = Arc::new(AtomicBool::new(false));
-        let optimizer = Optimizer::new(shared.optimization.clone(), optimizing.clone());
-        let engine = Engine::open(dir, config.clone())?;
-        let writer = Writer::open(dir, engine, indexes, optimizer, shared.config.clone())?;
-        let shard = RwLock::new(Some(writer.engine().shard().clone()));
+        let config = Arc::new(bounded(spec, shared.config.optimizer_threads));
+        let state = Arc::new(State::new(&shared.closing));
+        let writer = Writer::open(dir, config.clone(), indexes(spec)?, state.clone(), shared)?;
         let (inbox, receiver) = mpsc::channel(shared.config.write_queue);
         let runtime = shared.runtime.clone();
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || writer.run(receiver, &runtime))
             .map_err(|e| Error::io("start a writer thread", e))?;
-        let thread = Mutex::new(Some(thread));
-        Ok(Self { dir: dir.to_path_buf(), config, inbox, shard, thread, optimizing })
+        let (dir, shared) = (dir.to_path_buf(), shared.clone());
+        Ok(Self { dir, config, shared, state, inbox, thread: Mutex::new(Some(thread)) })
     }
 
     /// Where its files are.
@@ -84,14 +80,18 @@ impl Collection {
     }
 
     /// The engine, for a read.
-    pub fn shard(&self) -> Result<Arc<EdgeShard>> {
-        let shard = self.shard.read().unwrap_or_else(PoisonError::into_inner);
-        shard.clone().ok_or(Error::Stopping)
+    pub async fn shard(&self) -> Result<Arc<EdgeShard>> {
+        self.state.engine(self.shared.config.reload_wait).await
     }
 
     /// Whether an optimization runs.
     pub fn is_optimizing(&self) -> bool {
-        self.optimizing.load(Ordering::Relaxed)
+        self.state.is_optimizing()
+    }
+
+    /// What keeps it from full service.
+    pub fn troubles(&self) -> Troubles {
+        self.state.troubles()
     }
 
     /// Does operations in order; returns once they are durable and visible.
@@ -110,16 +110,30 @@ impl Collection {
         answer.await.map_err(|_| Error::Stopping)?
     }
 
-    /// Finishes what is queued and closes the engine; with `keep` false its files are about to be removed. Blocks.
-    pub fn stop(&self, keep: bool) {
-        if let Some(shard) = self.shard.write().unwrap_or_else(PoisonError::into_inner).take() {
-            engine::release(shard);
-        }
+    /// Closes the engine after the request in hand; with `keep` false its files are about to be removed. Blocks. False
+    /// when an optimization still works on the files.
+    pub fn stop(&self, keep: bool) -> bool {
+        self.state.stop();
         // A writer that is gone already needs no telling.
         let _gone = self.inbox.blocking_send(Message::Stop { keep });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(dir = %self.dir.display(), "a writer thread panicked");
         }
+        !self.is_optimizing()
     }
+}
+
+/// The engine's configuration with no more threads than the store allows.
+fn bounded(spec: &CollectionSpec, threads: usize) -> EdgeConfig {
+    let mut config = spec.engine.clone();
+    let own = config.vectors.values_mut().filter_map(|vector| vector.hnsw_config.as_mut());
+    for hnsw in own.chain([&mut config.hnsw_config]) {
+        hnsw.max_indexing_threads = threads;
+    }
+    config
+}
+
+fn indexes(spec: &CollectionSpec) -> Result<Vec<(JsonPath, PayloadFieldSchema)>> {
+    spec.indexes.iter().map(|(field, schema)| Ok((json_path(field)?, schema.clone()))).collect()
 }

@@ -137,6 +137,19 @@ impl Change {
         Self { record: Record { kind: DELETE, bytes: list.encode_to_vec() }, effect: Effect::Delete(ids) }
     }
 
+    /// The ids of a logged record, and whether it deletes them; reads nothing else of the points.
+    pub fn ids(record: &Record) -> Result<(Vec<PointId>, bool)> {
+        let undecodable = |e: prost::DecodeError| invalid(format!("redo record of kind {}: {e}", record.kind));
+        let ids = match record.kind {
+            UPSERT => {
+                let list = IdsOfPoints::decode(record.bytes.as_slice()).map_err(undecodable)?;
+                list.points.into_iter().filter_map(|point| point.id).collect()
+            }
+            _ => proto::PointsIdsList::decode(record.bytes.as_slice()).map_err(undecodable)?.ids,
+        };
+        Ok((point_ids(&ids)?, record.kind == DELETE))
+    }
+
     /// The effect of a logged record.
     pub fn replay(record: &Record, config: &EdgeConfig) -> Result<Effect> {
         let undecodable = |e: prost::DecodeError| invalid(format!("redo record of kind {}: {e}", record.kind));
@@ -152,5 +165,36 @@ impl Change {
             }
             kind => Err(Error::Unimplemented(format!("the redo record kind {kind}"))),
         }
+    }
+}
+
+/// `PointStructList` without what follows each id.
+#[derive(Clone, PartialEq, prost::Message)]
+struct IdsOfPoints {
+    #[prost(message, repeated, tag = "1")]
+    points: Vec<IdOfPoint>,
+}
+
+/// `PointStruct` without its vectors and payload.
+#[derive(Clone, PartialEq, prost::Message)]
+struct IdOfPoint {
+    #[prost(message, optional, tag = "1")]
+    id: Option<proto::PointId>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn the_ids_of_a_record_are_those_of_its_effect() {
+        let payload = qdrant_client::Payload::new();
+        let points = vec![proto::PointStruct::new(7, vec![1.0], payload)];
+        let list = PointStructList { points, ..PointStructList::default() };
+        let upsert = Record { kind: UPSERT, bytes: list.encode_to_vec() };
+        assert_eq!(Change::ids(&upsert).unwrap(), (vec![PointId::NumId(7)], false));
+        let id = PointId::Uuid(uuid::Uuid::from_u128(8));
+        assert_eq!(Change::ids(&Change::delete(vec![id]).record).unwrap(), (vec![id], true));
     }
 }

@@ -1,30 +1,37 @@
-//! The one thread that changes a collection: log, apply, answer; [`upkeep`] between requests.
+//! The one thread that changes a collection: log, apply, answer; [`upkeep`] between requests, [`repair`] after a failure.
 
+mod operate;
+mod repair;
 mod upkeep;
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use qdrant_edge::{JsonPath, PayloadFieldSchema, PointId, PointStructPersisted, WithPayloadInterface, WithVector};
+use qdrant_edge::{EdgeConfig, JsonPath, PayloadFieldSchema};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Shared;
 use super::engine::Engine;
-use super::operation::{Change, Effect, Operation, PayloadEdit, Target};
+use super::operation::{Change, Effect, Operation};
 use super::optimize::Optimizer;
-use super::reads;
-use crate::config::Config;
-use crate::convert::points;
+use super::state::State;
 use crate::durable;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::redo::{Record, RedoLog};
+use crate::retry::Retry;
+use crate::volume::Volume;
+use repair::Damage;
+use upkeep::Fullness;
 
-/// Points read, logged and stored at a time when an operation is turned into absolute changes.
-const IMAGE_CHUNK: usize = 1024;
-/// Shortest wait between looks at a running optimization.
+/// Longest wait between looks at a running optimization.
 const TICK: Duration = Duration::from_millis(250);
+/// How long a write stays in memory when the store is told to answer too early.
+const SABOTAGED: Duration = Duration::from_millis(100);
+/// Shortest wait between looks at anything.
+const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
 /// What the thread is asked.
 #[derive(Debug)]
@@ -67,52 +74,56 @@ pub struct Writer {
     engine: Engine,
     log: RedoLog,
     optimizer: Optimizer,
-    config: Arc<Config>,
-    dir: PathBuf,
+    shared: Shared,
+    state: Arc<State>,
+    volume: Volume,
+    indexes: Vec<(JsonPath, PayloadFieldSchema)>,
     /// Points changed since the last optimization began.
     changed: usize,
     /// Log length from which the next checkpoint is due.
     checkpoint_at: u64,
     last_write: Instant,
-    /// An optimization panicked: the engine may hold deletes only in memory, so the log must not be cut.
-    wounded: bool,
+    full: Option<Fullness>,
+    /// The engine may lack changes that the log has, so the log must not be cut.
+    damage: Option<Damage>,
+    mending: Retry,
+    optimizing: Retry,
 }
 
 impl Writer {
     /// Loads the collection in `dir`, replays its log, and brings the engine's files in order.
     pub fn open(
         dir: &Path,
-        engine: Engine,
+        config: Arc<EdgeConfig>,
         indexes: Vec<(JsonPath, PayloadFieldSchema)>,
-        optimizer: Optimizer,
-        config: Arc<Config>,
+        state: Arc<State>,
+        shared: &Shared,
     ) -> Result<Self> {
+        let settings = &shared.config;
+        durable::create_dir(dir)?;
+        let volume = Volume::new(dir, settings.min_free_bytes);
         let (log, frames) = RedoLog::open(&dir.join("redo"))?;
-        let checkpoint_at = config.redo_segment_bytes;
+        volume.require_reserve(log.inherited())?;
+        let retry = |work| Retry::new(work, settings.retry, settings.retry_max);
         let mut writer = Self {
-            engine,
+            engine: Engine::open(dir, config)?,
             log,
-            optimizer,
-            config,
-            dir: dir.to_path_buf(),
+            optimizer: Optimizer::new(shared.clone(), state.clone()),
+            checkpoint_at: settings.redo_segment_bytes,
+            shared: shared.clone(),
+            state,
+            volume,
+            indexes,
             changed: 0,
-            checkpoint_at,
             last_write: Instant::now(),
-            wounded: false,
+            full: None,
+            damage: None,
+            mending: retry("a checkpoint"),
+            optimizing: retry("an optimization"),
         };
-        for (field, schema) in indexes {
-            writer.engine.create_index(field, schema)?;
-        }
-        writer.replay(&frames)?;
-        writer.repair_duplicates()?;
-        writer.checkpoint()?;
-        writer.changed = writer.engine.shard().info().points_count;
+        writer.bring_up(&frames)?;
+        writer.changed = writer.engine.shard()?.info().points_count;
         Ok(writer)
-    }
-
-    /// The engine, for readers.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
     }
 
     /// Serves the inbox until told to stop.
@@ -129,7 +140,10 @@ impl Writer {
             };
             match message {
                 Some(Message::Write(first)) => held = self.write_group(first, &mut inbox),
-                Some(Message::Index(change, reply)) => answer(reply, self.change_index(change)),
+                Some(Message::Index(change, reply)) => {
+                    let changed = self.change_index(change);
+                    self.answer(reply, changed);
+                }
                 Some(Message::Stop { keep }) => break keep,
                 None => {}
             }
@@ -139,7 +153,7 @@ impl Writer {
     }
 
     fn receive(&self, inbox: &mut mpsc::Receiver<Message>, runtime: &Handle) -> Received {
-        let tick = if self.optimizer.is_running() { TICK.min(self.config.idle) } else { self.config.idle };
+        let tick = self.tick();
         match runtime.block_on(async { tokio::time::timeout(tick, inbox.recv()).await }) {
             Ok(Some(message)) => Received::Message(message),
             Ok(None) => Received::Closed,
@@ -160,7 +174,7 @@ impl Writer {
                 }
                 other => break other,
             }
-            if bytes >= self.config.group_bytes {
+            if bytes >= self.shared.config.group_bytes {
                 break None;
             }
             next = inbox.try_recv().ok();
@@ -179,7 +193,7 @@ impl Writer {
                 Err(operations) => {
                     self.commit(std::mem::take(&mut absolute));
                     let done = operations.into_iter().try_for_each(|operation| self.operate(operation));
-                    answer(request.reply, done);
+                    self.answer(request.reply, done);
                 }
             }
         }
@@ -198,111 +212,96 @@ impl Writer {
             records.extend(logged);
             effects.push((applied, reply));
         }
+        if failpoint::is_broken("sabotage.ack_before_redo") {
+            self.answer_before_it_is_true(&mut effects);
+        }
         if let Err(error) = self.log(&records) {
             let error = Arc::new(error);
-            effects.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone().into())));
+            effects.into_iter().for_each(|(_, reply)| self.answer(reply, Err(error.clone().into())));
             return;
         }
         for (applied, reply) in effects {
             let done = applied.into_iter().try_for_each(|effect| self.apply(effect));
-            answer(reply, done);
+            self.answer(reply, done);
         }
     }
 
-    fn operate(&mut self, operation: Operation) -> Result<()> {
-        match operation {
-            Operation::Change(change) => self.change(change),
-            Operation::Insert(points) => self.insert(points),
-            Operation::DeleteMatching(filter) => {
-                let ids = reads::matching(self.engine.shard(), Some(filter))?;
-                if ids.is_empty() { Ok(()) } else { self.change(Change::delete(ids)) }
-            }
-            Operation::Edit(target, edit) => self.edit(target, &edit),
-        }
-    }
-
-    fn insert(&mut self, mut points: Vec<PointStructPersisted>) -> Result<()> {
-        let found = self.found(&points.iter().map(|point| point.id).collect::<Vec<_>>())?;
-        points.retain(|point| !found.contains(&point.id));
-        if points.is_empty() { Ok(()) } else { self.change(Change::images(points)) }
-    }
-
-    fn edit(&mut self, target: Target, edit: &PayloadEdit) -> Result<()> {
-        let ids = match target {
-            Target::Matching(filter) => reads::matching(self.engine.shard(), Some(filter))?,
-            Target::Ids(ids) => self.existing(ids)?,
-        };
-        ids.chunks(IMAGE_CHUNK).try_for_each(|chunk| {
-            let mut images = self.images(chunk)?;
-            images.iter_mut().filter_map(|image| image.payload.as_mut()).for_each(|payload| edit.edit(payload));
-            self.change(Change::images(images))
-        })
-    }
-
-    /// All of these ids, or an error that names one that does not exist.
-    fn existing(&self, mut ids: Vec<PointId>) -> Result<Vec<PointId>> {
-        ids.sort_unstable();
-        ids.dedup();
-        let found = self.found(&ids)?;
-        match ids.iter().find(|id| !found.contains(id)) {
-            Some(missing) => Err(Error::NotFound(format!("no point with id {missing} found"))),
-            None => Ok(ids),
-        }
-    }
-
-    /// Those of these ids that exist.
-    fn found(&self, ids: &[PointId]) -> Result<HashSet<PointId>> {
-        let (payload, vectors) = (WithPayloadInterface::Bool(false), WithVector::Bool(false));
-        let records = reads::get(self.engine.shard(), ids, payload, vectors)?;
-        Ok(records.into_iter().map(|record| record.id).collect())
-    }
-
-    fn images(&self, ids: &[PointId]) -> Result<Vec<PointStructPersisted>> {
-        let (payload, vectors) = (WithPayloadInterface::Bool(true), WithVector::Bool(true));
-        let records = reads::get(self.engine.shard(), ids, payload, vectors)?;
-        Ok(records.into_iter().map(points::image).collect())
-    }
-
-    fn change(&mut self, change: Change) -> Result<()> {
-        self.log(std::slice::from_ref(&change.record))?;
-        self.apply(change.effect)
-    }
-
+    /// Makes changes durable. Refused before anything is written when they could not be applied either.
     fn log(&mut self, records: &[Record]) -> Result<()> {
-        let free = durable::free_bytes(&self.dir)?;
-        if free < self.config.min_free_bytes {
-            return Err(Error::Exhausted(format!("only {free} bytes are free on the disk of the store")));
+        self.engine.shard()?;
+        self.refuse_overflow()?;
+        failpoint::pass("store_before_append");
+        let bytes = records.iter().map(|record| record.bytes.len() as u64).sum();
+        let written = self.volume.require(bytes).and_then(|()| Ok(self.log.append(records)?));
+        failpoint::pass("store_after_append");
+        match written {
+            Ok(()) => self.note_space(),
+            Err(error) => return Err(self.note_full(error, bytes)),
         }
-        if self.wounded && self.log.length() > self.config.redo_max_bytes {
-            return Err(Error::Exhausted("the engine is damaged in memory: restart the store".into()));
+        Ok(())
+    }
+
+    fn refuse_overflow(&self) -> Result<()> {
+        let held = self.log.length();
+        if self.damage.is_some() && held > self.shared.config.redo_max_bytes {
+            return Err(Error::Exhausted(format!(
+                "the redo log holds {held} bytes and the engine waits for its repair: {}",
+                self.state.troubles()
+            )));
         }
-        Ok(self.log.append(records)?)
+        Ok(())
     }
 
     fn apply(&mut self, effect: Effect) -> Result<()> {
         self.changed += effect.points();
-        self.engine.apply(effect)
+        let applied = self.engine.apply(effect);
+        // The engine may have done half of it, or be unable to take any more.
+        if let Err(error) = &applied
+            && !error.is_refusal()
+        {
+            self.damaged(Damage::Reload, error.to_string());
+        }
+        failpoint::pass("store_after_apply");
+        applied
     }
 
     fn change_index(&mut self, change: IndexChange) -> Result<()> {
         match change {
-            IndexChange::Create(field, schema) => self.engine.create_index(field, schema),
-            IndexChange::Delete(field) => self.engine.delete_index(field),
+            IndexChange::Create(field, schema) => {
+                self.indexes.retain(|(indexed, _)| *indexed != field);
+                self.indexes.push((field.clone(), schema.clone()));
+                self.engine.create_index(field, schema)
+            }
+            IndexChange::Delete(field) => {
+                self.indexes.retain(|(indexed, _)| *indexed != field);
+                self.engine.delete_index(field)
+            }
         }
     }
 
-    fn finish(mut self, keep: bool) {
-        // Nothing is done to files that are about to be removed while an optimization still writes them.
-        let outcome = if keep { self.optimizer.wait_for(self.config.drain) } else { self.optimizer.wait() };
-        if let Some(outcome) = outcome.filter(|_| keep) {
-            self.settle(outcome);
+    /// Sabotage: whoever waits is told "done" while nothing is on disk, and for a while nothing will be.
+    fn answer_before_it_is_true(&self, effects: &mut [(Vec<Effect>, Reply)]) {
+        for (_, reply) in effects {
+            let (unheard, _) = oneshot::channel();
+            self.answer(std::mem::replace(reply, unheard), Ok(()));
         }
-        if keep
-            && !self.optimizer.is_running()
-            && !self.wounded
-            && let Err(error) = self.checkpoint()
-        {
-            tracing::error!(%error, "no last checkpoint; the next start replays the redo log");
+        std::thread::sleep(SABOTAGED);
+    }
+
+    fn answer(&self, reply: Reply, result: Result<()>) {
+        // The caller may have gone; what it asked for is done all the same.
+        let _gone = reply.send(result.map_err(|error| self.volume.explain(error)));
+    }
+
+    fn finish(mut self, keep: bool) {
+        if keep {
+            let outcome = self.optimizer.wait_for(self.shared.config.stop_wait);
+            self.leave_in_order(outcome);
+        } else {
+            // Nothing is done to files that are about to be removed while an optimization still writes them.
+            while self.optimizer.is_running() && !self.shared.closing.is_cancelled() {
+                self.optimizer.wait_for(TICK);
+            }
         }
         self.engine.close();
     }
@@ -312,11 +311,6 @@ enum Received {
     Message(Message),
     Quiet,
     Closed,
-}
-
-fn answer(reply: Reply, result: Result<()>) {
-    // The caller may have gone; what it asked for is done all the same.
-    let _gone = reply.send(result);
 }
 
 fn logged_bytes(operations: &[Operation]) -> usize {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::RedoError;
 use super::frame::{self, Frame, Record, Tail};
+use crate::failpoint;
 
 const EXTENSION: &str = "redo";
 
@@ -17,7 +18,10 @@ pub struct RedoLog {
     next_sequence: u64,
     /// Bytes of durable frames in the current segment.
     length: u64,
-    poisoned: bool,
+    /// Bytes of the segments that were there when the log was opened.
+    inherited: u64,
+    /// The file's end is unknown: part of a frame may lie there.
+    dirty: bool,
 }
 
 impl RedoLog {
@@ -29,8 +33,12 @@ impl RedoLog {
         let segments = segments(dir)?;
         let mut frames: Vec<Frame> = Vec::new();
         let mut next = segments.first().map_or(1, |(first, _)| *first);
-        let newest = segments.len().saturating_sub(1);
+        let newest = segments.iter().rposition(|(_, path)| !is_empty(path)).unwrap_or_default();
         for (position, (first, path)) in segments.iter().enumerate() {
+            if *first < next && is_empty(path) {
+                // Left by a cut that found no space: frames went on into the segment before it.
+                continue;
+            }
             if *first != next {
                 return Err(RedoError::Gap { path: path.clone(), found: *first, expected: next });
             }
@@ -38,8 +46,10 @@ impl RedoLog {
             next += read.len() as u64;
             frames.extend(read);
         }
+        let inherited = segments.iter().filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len())).sum();
         let file = create_segment(dir, next)?;
-        Ok((Self { dir: dir.to_path_buf(), file, next_sequence: next, length: 0, poisoned: false }, frames))
+        let dir = dir.to_path_buf();
+        Ok((Self { dir, file, next_sequence: next, length: 0, inherited, dirty: false }, frames))
     }
 
     /// Bytes written since the last [`RedoLog::cut`].
@@ -47,8 +57,14 @@ impl RedoLog {
         self.length
     }
 
+    /// Bytes that were there when the log was opened.
+    pub fn inherited(&self) -> u64 {
+        self.inherited
+    }
+
     /// Every durable frame since the last [`RedoLog::cut`], read again.
-    pub fn frames(&self) -> Result<Vec<Frame>, RedoError> {
+    pub fn frames(&mut self) -> Result<Vec<Frame>, RedoError> {
+        self.clean()?;
         let mut frames = Vec::new();
         for (first, path) in segments(&self.dir)? {
             frames.extend(read_segment(&path, first, false)?);
@@ -58,15 +74,16 @@ impl RedoLog {
 
     /// Appends one frame and returns once it is on disk. After an error the log holds what it held before.
     pub fn append(&mut self, records: &[Record]) -> Result<(), RedoError> {
-        if self.poisoned {
-            return Err(RedoError::Poisoned);
-        }
+        self.clean()?;
         let mut bytes = Vec::new();
         let size = records.iter().map(|record| record.bytes.len()).sum();
         frame::encode(self.next_sequence, records, &mut bytes).ok_or(RedoError::TooLarge(size))?;
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
         if let Err(source) = written {
-            self.undo_append();
+            self.dirty = true;
+            if let Err(error) = self.clean() {
+                tracing::warn!(%error, "part of a redo frame stays until the next append");
+            }
             return Err(RedoError::io("append", source));
         }
         self.next_sequence += 1;
@@ -74,38 +91,59 @@ impl RedoLog {
         Ok(())
     }
 
-    /// Forgets every frame: what they changed is durable elsewhere.
-    pub fn cut(&mut self) -> Result<(), RedoError> {
-        if self.poisoned {
-            return Err(RedoError::Poisoned);
-        }
+    /// Forgets every frame: what they changed is durable elsewhere, all but what `keep` says.
+    pub fn cut(&mut self, keep: &[Record]) -> Result<(), RedoError> {
+        self.clean()?;
         let old = segments(&self.dir)?;
-        self.file = create_segment(&self.dir, self.next_sequence)?;
+        let before = (std::mem::replace(&mut self.file, create_segment(&self.dir, self.next_sequence)?), self.length);
+        let first = self.next_sequence;
         self.length = 0;
-        for (first, path) in old {
-            if first < self.next_sequence {
+        if !keep.is_empty()
+            && let Err(error) = self.append(keep)
+        {
+            (self.file, self.length) = before;
+            self.dirty = false;
+            // Left behind empty it would do no harm.
+            let _absent = fs::remove_file(segment_path(&self.dir, first));
+            return Err(error);
+        }
+        failpoint::pass("store_inside_cut");
+        for (old, path) in old {
+            if old < first {
                 fs::remove_file(&path).map_err(|e| RedoError::io(format!("remove {}", path.display()), e))?;
             }
         }
         Ok(())
     }
 
-    /// A failed append may have left part of a frame behind. A failed sync leaves unknown pages behind, so if the
-    /// shorter length cannot be made durable the log refuses further writes.
-    fn undo_append(&mut self) {
-        let undone = self.file.set_len(self.length).and_then(|()| self.file.sync_all());
-        self.poisoned = undone.is_err();
+    /// Cuts off what a failed append left behind. A failed sync leaves unknown pages, so nothing is appended before the
+    /// shorter length is durable.
+    fn clean(&mut self) -> Result<(), RedoError> {
+        if self.dirty {
+            let cleaned = self.file.set_len(self.length).and_then(|()| self.file.sync_all());
+            cleaned.map_err(|e| RedoError::io("cut off a failed append", e))?;
+            self.dirty = false;
+        }
+        Ok(())
     }
 }
 
 fn create_segment(dir: &Path, first: u64) -> Result<File, RedoError> {
-    let path = dir.join(format!("{first:020}.{EXTENSION}"));
+    let path = segment_path(dir, first);
     // An existing file of this name holds no valid frame: its first would have counted.
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.map_err(|e| RedoError::io(format!("create {}", path.display()), e))?;
     let durable = file.set_len(0).and_then(|()| file.sync_all()).and_then(|()| File::open(dir)?.sync_all());
     durable.map_err(|e| RedoError::io(format!("sync {}", path.display()), e))?;
     Ok(file)
+}
+
+fn segment_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.{EXTENSION}"))
+}
+
+fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0)
 }
 
 fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, RedoError> {
@@ -181,12 +219,52 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut log, _) = RedoLog::open(dir.path()).unwrap();
         log.append(&[record("old")]).unwrap();
-        log.cut().unwrap();
+        log.cut(&[]).unwrap();
         assert_eq!(log.length(), 0);
         log.append(&[record("new")]).unwrap();
         let (_, frames) = RedoLog::open(dir.path()).unwrap();
         assert_eq!(frames.first().map(|f| f.sequence), Some(2));
         assert_eq!(texts(frames), ["new"]);
+    }
+
+    #[test]
+    fn a_cut_keeps_what_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, _) = RedoLog::open(dir.path()).unwrap();
+        log.append(&[record("old")]).unwrap();
+        log.cut(&[record("kept")]).unwrap();
+        log.append(&[record("new")]).unwrap();
+        assert_eq!(texts(log.frames().unwrap()), ["kept", "new"]);
+        assert_eq!(texts(RedoLog::open(dir.path()).unwrap().1), ["kept", "new"]);
+    }
+
+    #[test]
+    fn a_cut_that_found_no_space_leaves_a_log_that_opens() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, _) = RedoLog::open(dir.path()).unwrap();
+        log.append(&[record("1")]).unwrap();
+        fs::write(dir.path().join("00000000000000000002.redo"), b"").unwrap();
+        log.append(&[record("2")]).unwrap();
+        log.append(&[record("3")]).unwrap();
+        let first = segments(dir.path()).unwrap().remove(0).1;
+        let length = fs::metadata(&first).unwrap().len();
+        File::options().append(true).open(&first).unwrap().write_all(b"HR").unwrap();
+        let (mut log, frames) = RedoLog::open(dir.path()).unwrap();
+        assert_eq!(texts(frames), ["1", "2", "3"]);
+        assert_eq!(fs::metadata(&first).unwrap().len(), length, "the torn tail was cut off");
+        log.append(&[record("4")]).unwrap();
+        assert_eq!(texts(RedoLog::open(dir.path()).unwrap().1), ["1", "2", "3", "4"]);
+    }
+
+    #[test]
+    fn what_a_failed_append_left_is_cut_off_before_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, _) = RedoLog::open(dir.path()).unwrap();
+        log.append(&[record("kept")]).unwrap();
+        log.file.write_all(b"HRDO part of a frame").unwrap();
+        log.dirty = true;
+        log.append(&[record("after")]).unwrap();
+        assert_eq!(texts(log.frames().unwrap()), ["kept", "after"]);
     }
 
     #[test]

@@ -39,9 +39,6 @@ pub enum RedoError {
         /// Sequence that follows the segment before it.
         expected: u64,
     },
-    /// An earlier append failed in a way that leaves the file's end unknown; a restart repairs it.
-    #[error("the redo log failed earlier and takes no more writes until the store is restarted")]
-    Poisoned,
     /// A frame does not fit the format's 32-bit length.
     #[error("a redo frame of {0} bytes is too large")]
     TooLarge(usize),
@@ -67,7 +64,6 @@ impl RedoError {
             Self::Io { source, .. } if is_full(source) => Code::ResourceExhausted,
             Self::TooLarge(_) => Code::InvalidArgument,
             Self::Corrupt { .. } | Self::Gap { .. } => Code::DataLoss,
-            Self::Poisoned => Code::Unavailable,
             Self::Io { .. } => Code::Internal,
         }
     }

@@ -26,7 +26,8 @@ impl Collections for Service {
 
     async fn list(&self, _: Request<proto::ListCollectionsRequest>) -> Reply<proto::ListCollectionsResponse> {
         let started = Instant::now();
-        let registry = self.store.registry().await;
+        let store = self.store().await?;
+        let registry = store.registry().await;
         let names = registry.collections().keys().cloned();
         let collections = names.map(|name| proto::CollectionDescription { name }).collect();
         Ok(Response::new(proto::ListCollectionsResponse { collections, time: seconds(started) }))
@@ -34,7 +35,7 @@ impl Collections for Service {
 
     async fn create(&self, request: Request<proto::CreateCollection>) -> Reply<proto::CollectionOperationResponse> {
         let started = Instant::now();
-        self.store.create(request.into_inner()).await?;
+        self.store().await?.create(request.into_inner()).await?;
         done(true, started)
     }
 
@@ -44,7 +45,7 @@ impl Collections for Service {
 
     async fn delete(&self, request: Request<proto::DeleteCollection>) -> Reply<proto::CollectionOperationResponse> {
         let started = Instant::now();
-        let existed = self.store.delete(&request.into_inner().collection_name).await?;
+        let existed = self.store().await?.delete(&request.into_inner().collection_name).await?;
         done(existed, started)
     }
 
@@ -54,7 +55,7 @@ impl Collections for Service {
     ) -> Reply<proto::CollectionOperationResponse> {
         let started = Instant::now();
         let steps = request.into_inner().actions.into_iter().map(alias_step).collect::<Result<_>>()?;
-        self.store.change_aliases(steps).await?;
+        self.store().await?.change_aliases(steps).await?;
         done(true, started)
     }
 
@@ -64,14 +65,16 @@ impl Collections for Service {
     ) -> Reply<proto::ListAliasesResponse> {
         let started = Instant::now();
         let name = request.into_inner().collection_name;
-        let registry = self.store.registry().await;
+        let store = self.store().await?;
+        let registry = store.registry().await;
         let name = registry.resolve(&name)?;
         Ok(Response::new(aliases(&registry, |collection| collection == name, started)))
     }
 
     async fn list_aliases(&self, _: Request<proto::ListAliasesRequest>) -> Reply<proto::ListAliasesResponse> {
         let started = Instant::now();
-        Ok(Response::new(aliases(&*self.store.registry().await, |_| true, started)))
+        let store = self.store().await?;
+        Ok(Response::new(aliases(&*store.registry().await, |_| true, started)))
     }
 
     async fn collection_cluster_info(
@@ -86,7 +89,8 @@ impl Collections for Service {
         request: Request<proto::CollectionExistsRequest>,
     ) -> Reply<proto::CollectionExistsResponse> {
         let started = Instant::now();
-        let exists = self.store.collection(&request.into_inner().collection_name).is_ok();
+        let store = self.store().await?;
+        let exists = store.collection(&request.into_inner().collection_name).is_ok();
         let result = Some(proto::CollectionExists { exists });
         Ok(Response::new(proto::CollectionExistsResponse { result, time: seconds(started) }))
     }
@@ -113,17 +117,20 @@ impl Collections for Service {
 
 impl Service {
     async fn info(&self, name: &str) -> Result<proto::CollectionInfo> {
-        let collection = self.store.collection(name)?;
+        let collection = self.collection(name).await?;
         let metadata = self.metadata(name).await?;
-        let info = self.store.read(&collection, |shard| Ok(shard.info())).await?;
-        let status = match collection.is_optimizing() {
-            true => proto::CollectionStatus::Yellow,
-            false => proto::CollectionStatus::Green,
+        let info = self.read(&collection, |shard| Ok(shard.info())).await?;
+        let troubles = collection.troubles();
+        let status = match (troubles.is_empty(), collection.is_optimizing()) {
+            (false, _) => proto::CollectionStatus::Red,
+            (true, true) => proto::CollectionStatus::Yellow,
+            (true, false) => proto::CollectionStatus::Green,
         };
+        let optimizer_status = proto::OptimizerStatus { ok: troubles.is_empty(), error: troubles.to_string() };
         let schema = info.payload_schema.iter().map(|(field, index)| (field.to_string(), info_message(index)));
         Ok(proto::CollectionInfo {
             status: status.into(),
-            optimizer_status: Some(proto::OptimizerStatus { ok: true, error: String::new() }),
+            optimizer_status: Some(optimizer_status),
             segments_count: info.segments_count as u64,
             config: Some(config_message(collection.config(), metadata)),
             payload_schema: schema.collect(),
@@ -134,7 +141,8 @@ impl Service {
     }
 
     async fn metadata(&self, name: &str) -> Result<HashMap<String, proto::Value>> {
-        let registry = self.store.registry().await;
+        let store = self.store().await?;
+        let registry = store.registry().await;
         let spec = registry.collections().get(registry.resolve(name)?);
         Ok(spec.map(|spec| proto_payload(Payload(spec.metadata.clone()))).unwrap_or_default())
     }

@@ -26,7 +26,7 @@ impl Points for Service {
     async fn upsert(&self, request: Request<proto::UpsertPoints>) -> Reply<proto::PointsOperationResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let (conditional, mode) = (request.update_filter.is_some(), request.update_mode);
         let operation = updates::upsert(request.points, conditional, mode, collection.config())?;
         collection.write(vec![operation]).await?;
@@ -42,12 +42,12 @@ impl Points for Service {
     async fn get(&self, request: Request<proto::GetPoints>) -> Reply<proto::GetResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let ids = point_ids(&request.ids)?;
         let with_payload = payload::selector(request.with_payload, true)?;
         let with_vectors = vectors::selector(request.with_vectors);
         let read = move |shard: &_| reads::get(shard, &ids, with_payload, with_vectors);
-        let result = self.store.read(&collection, read).await?.into_iter().map(retrieved).collect();
+        let result = self.read(&collection, read).await?.into_iter().map(retrieved).collect();
         Ok(Response::new(proto::GetResponse { result, time: seconds(started), usage: None }))
     }
 
@@ -98,7 +98,7 @@ impl Points for Service {
         let started = Instant::now();
         let request = request.into_inner();
         let schema = index::schema(&request)?;
-        self.store.set_index(&request.collection_name, request.field_name, Some(schema)).await?;
+        self.store().await?.set_index(&request.collection_name, request.field_name, Some(schema)).await?;
         completed(started)
     }
 
@@ -108,7 +108,7 @@ impl Points for Service {
     ) -> Reply<proto::PointsOperationResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        self.store.set_index(&request.collection_name, request.field_name, None).await?;
+        self.store().await?.set_index(&request.collection_name, request.field_name, None).await?;
         completed(started)
     }
 
@@ -141,10 +141,10 @@ impl Points for Service {
     async fn scroll(&self, request: Request<proto::ScrollPoints>) -> Reply<proto::ScrollResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let request = scroll_request(request)?;
         let read = move |shard: &_| reads::scroll(shard, request);
-        let (records, next) = self.store.read(&collection, read).await?;
+        let (records, next) = self.read(&collection, read).await?;
         Ok(Response::new(proto::ScrollResponse {
             next_page_offset: next.map(proto_id),
             result: records.into_iter().map(retrieved).collect(),
@@ -176,10 +176,10 @@ impl Points for Service {
     async fn count(&self, request: Request<proto::CountPoints>) -> Reply<proto::CountResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let filter = filter::optional(request.filter.as_ref())?;
         let exact = request.exact.unwrap_or(true);
-        let count = self.store.read(&collection, move |shard| reads::count(shard, filter, exact)).await?;
+        let count = self.read(&collection, move |shard| reads::count(shard, filter, exact)).await?;
         let result = Some(proto::CountResult { count: count as u64 });
         Ok(Response::new(proto::CountResponse { result, time: seconds(started), usage: None }))
     }
@@ -187,7 +187,7 @@ impl Points for Service {
     async fn update_batch(&self, request: Request<proto::UpdateBatchPoints>) -> Reply<proto::UpdateBatchResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let read = |operation| updates::batched(operation, collection.config());
         let operations = request.operations.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let result = vec![update_result(); operations.len()];
@@ -198,7 +198,7 @@ impl Points for Service {
     async fn query(&self, request: Request<proto::QueryPoints>) -> Reply<proto::QueryResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let result = self.nearest(&collection, request).await?;
         Ok(Response::new(proto::QueryResponse { result, time: seconds(started), usage: None }))
     }
@@ -206,7 +206,7 @@ impl Points for Service {
     async fn query_batch(&self, request: Request<proto::QueryBatchPoints>) -> Reply<proto::QueryBatchResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let mut running = Vec::with_capacity(request.query_points.len());
         for query in request.query_points {
             let (service, collection) = (self.clone(), collection.clone());
@@ -214,7 +214,7 @@ impl Points for Service {
         }
         let mut result = Vec::with_capacity(running.len());
         for query in running {
-            let points = query.await.map_err(|_| Error::Panicked("a query"))??;
+            let points = query.await.map_err(|e| Error::unfinished("a query", &e))??;
             result.push(proto::BatchResult { result: points });
         }
         Ok(Response::new(proto::QueryBatchResponse { result, time: seconds(started), usage: None }))
@@ -227,14 +227,14 @@ impl Points for Service {
     async fn facet(&self, request: Request<proto::FacetCounts>) -> Reply<proto::FacetResponse> {
         let started = Instant::now();
         let request = request.into_inner();
-        let collection = self.store.collection(&request.collection_name)?;
+        let collection = self.collection(&request.collection_name).await?;
         let request = FacetRequest {
             key: json_path(&request.key)?,
             limit: convert::size(request.limit.unwrap_or(FACET_LIMIT)).max(1),
             filter: filter::optional(request.filter.as_ref())?,
             exact: request.exact.unwrap_or(false),
         };
-        let found = self.store.read(&collection, move |shard| reads::facet(shard, request)).await?;
+        let found = self.read(&collection, move |shard| reads::facet(shard, request)).await?;
         let hits = found.hits.into_iter().map(|hit| proto::FacetHit {
             value: Some(proto::FacetValue { variant: Some(facet_value(hit.value)) }),
             count: hit.count as u64,
@@ -260,7 +260,7 @@ impl Points for Service {
 impl Service {
     async fn write(&self, collection: &str, operation: Operation) -> Reply<proto::PointsOperationResponse> {
         let started = Instant::now();
-        self.store.collection(collection)?.write(vec![operation]).await?;
+        self.collection(collection).await?.write(vec![operation]).await?;
         completed(started)
     }
 
@@ -270,7 +270,7 @@ impl Service {
         request: proto::QueryPoints,
     ) -> Result<Vec<proto::ScoredPoint>> {
         let query = query::query(request, collection.config())?;
-        let points = self.store.read(collection, move |shard| reads::query(shard, query)).await?;
+        let points = self.read(collection, move |shard| reads::query(shard, query)).await?;
         Ok(points.into_iter().map(scored).collect())
     }
 }

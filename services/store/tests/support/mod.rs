@@ -1,8 +1,14 @@
 //! A store in this process or as a child, on a free port, and what the tests put into it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod disk;
+pub mod model;
+pub mod scale;
+
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,6 +22,19 @@ use qdrant_client::qdrant::{
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_heimdex-store");
+
+/// The folder of the only collection.
+pub fn folder(data: &Path) -> PathBuf {
+    fs::read_dir(data.join("collections")).unwrap().next().unwrap().unwrap().path()
+}
+
+/// Bytes in the redo log of the only collection.
+pub fn redo_bytes(data: &Path) -> u64 {
+    let files = fs::read_dir(folder(data).join("redo")).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
 
 /// Settings that leave the disk check to the tests that are about it.
 pub fn config(dir: &Path) -> Config {
@@ -68,7 +87,22 @@ pub struct Spawned {
 
 impl Spawned {
     pub fn start(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_heimdex-store"))
+        Self::run(&mut Command::new(PROGRAM), dir, settings)
+    }
+
+    /// Starts with what it logs going to a file.
+    pub fn start_logged(dir: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        Self::run(Command::new(PROGRAM).stderr(File::create(log).unwrap()), dir, settings)
+    }
+
+    /// Starts in a process that may not make a file longer than `kib` KiB, and is told so by an error.
+    pub fn start_limited(dir: &Path, settings: &[(&str, &str)], kib: u64) -> Self {
+        let limited = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\"");
+        Self::run(Command::new("bash").args(["-c", &limited, PROGRAM]), dir, settings)
+    }
+
+    fn run(command: &mut Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env("HEIMDEX_STORE_ADDRESS", "127.0.0.1:0")
             .env("HEIMDEX_STORE_DATA_DIR", dir)
             .env("HEIMDEX_STORE_MIN_FREE_BYTES", "0")
@@ -82,6 +116,16 @@ impl Spawned {
         Self { child, address }
     }
 
+    /// Its resident memory, now and at most, in MB.
+    pub fn memory(&self) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let megabytes = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1000
+        };
+        format!("{} MB, peak {} MB", megabytes("VmRSS:"), megabytes("VmHWM:"))
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -93,6 +137,11 @@ impl Spawned {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap().success()
+    }
+
+    /// Waits for its end; whether it aborted itself.
+    pub fn was_aborted(mut self) -> bool {
+        self.child.wait().unwrap().signal() == Some(6)
     }
 }
 

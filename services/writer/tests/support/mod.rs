@@ -1,53 +1,40 @@
 //! A real store, uploads made of parts, and calls that fail on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests may fail loudly")]
 
+#[path = "../../../../crates/index/tests/store/mod.rs"]
+mod store;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use heimdex_index::{Index, IndexError, Options, OrgScoped, Space, Version};
+use heimdex_index::{Index, IndexError, Options, OrgScoped, Space, StoredUpload, Version};
 use heimdex_schemas::{
-    AssetId, Chunk, ChunksEmbedded, DocumentFacts, EmbeddedChunk, Envelope, Failure, FailureClass, Lane, Lineage,
-    MissingChunk, Order, Org, Outcome, PointId, Receipt, Sparse, StageName, UploadId, Vectors, Warning,
+    AssetDeleted, AssetId, Chunk, ChunksEmbedded, DocumentFacts, EmbeddedChunk, Envelope, Event, Failure, FailureClass,
+    Lane, Lineage, MissingChunk, Order, Org, OrgPurged, Outcome, PointId, Receipt, Sparse, StageName, UploadId,
+    Vectors, Warning,
 };
 use heimdex_stage::memory::{MemoryBlobs, MemoryLedger};
-use heimdex_stage::{Context, Ledger, LedgerError, Position, Revision, Stage};
-use heimdex_writer::{Place, Points, Writer, WriterError};
-use tokio::net::TcpListener;
+use heimdex_stage::{
+    Blobs, Context, DeadLetterBin, DeadLettersUnavailable, Ledger, LedgerError, Position, Revision, Stage,
+};
+use heimdex_writer::{Eraser, Place, Points, Purger, Writer, WriterError};
 use tokio_util::sync::CancellationToken;
+
+pub use store::Store;
 
 pub const SPACE: &str = "0011223344556677";
 
-/// A store that ends with the test.
-pub struct Store {
-    pub index: Index,
-    shutdown: CancellationToken,
-    _folder: tempfile::TempDir,
-}
-
 impl Store {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let shutdown = CancellationToken::new();
-        let config = heimdex_store::Config { data_dir: folder.path().join("data"), ..heimdex_store::Config::default() };
-        tokio::spawn(heimdex_store::serve(config, listener, shutdown.clone()));
-        let index = Index::connect(&url, Options::default()).unwrap();
-        Self { index, shutdown, _folder: folder }
+        Self::open(Options::default()).await
     }
 
     pub async fn points(&self, org: &Org) -> OrgScoped {
         self.index.collection(&space()).await.unwrap().scoped(org)
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
     }
 }
 
@@ -88,6 +75,7 @@ impl Upload {
             org: org.clone(),
             asset_id: asset.parse().unwrap(),
             order: Order::by_uploader(sequence),
+            position: at(sequence),
             lane: Lane::Interactive,
             model: "tiny".parse().unwrap(),
             replay: 0,
@@ -95,8 +83,30 @@ impl Upload {
             title: None,
             source: None,
             traceparent: None,
+            trail: Vec::new(),
         };
         Self { lineage, parts: parts.to_vec(), warnings: Vec::new() }
+    }
+
+    /// With a `sequence` of the uploader's.
+    #[must_use]
+    pub fn ordered(mut self, sequence: u64) -> Self {
+        self.lineage.order = Order::by_uploader(sequence);
+        self
+    }
+
+    /// Without a `sequence`: what was stored later is newer.
+    #[must_use]
+    pub fn unordered(mut self) -> Self {
+        self.lineage.order = self.lineage.position;
+        self
+    }
+
+    /// Stored at this place in the stream of uploads and deletions.
+    #[must_use]
+    pub fn stored_at(mut self, place: u64) -> Self {
+        self.lineage.position = at(place);
+        self
     }
 
     pub fn version(&self) -> Version {
@@ -162,7 +172,76 @@ impl Upload {
             numerics: "cpu/fp32/test".to_owned(),
             chunks: (first..first + points).map(chunk).collect(),
             missing: if miss { vec![missing] } else { Vec::new() },
+            reused: 0,
         }
+    }
+}
+
+/// A place in the stream of uploads and deletions.
+pub fn at(place: u64) -> Order {
+    Order::by_stream(1, place)
+}
+
+/// The deletion of an asset, or of a whole org.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    pub org: Org,
+    pub asset: Option<AssetId>,
+    /// Its place in the stream.
+    pub place: u64,
+    pub sequence: Option<u64>,
+}
+
+impl Deletion {
+    pub fn of(org: &Org, asset: &str, place: u64) -> Self {
+        Self { org: org.clone(), asset: Some(asset.parse().unwrap()), place, sequence: None }
+    }
+
+    pub fn of_org(org: &Org, place: u64) -> Self {
+        Self { org: org.clone(), asset: None, place, sequence: None }
+    }
+
+    #[must_use]
+    pub fn sequence(mut self, sequence: u64) -> Self {
+        self.sequence = Some(sequence);
+        self
+    }
+
+    fn event_id(&self) -> String {
+        format!("deletion-{}", self.place)
+    }
+
+    pub fn job(&self) -> UploadId {
+        UploadId::new(&self.org, "/cms", &self.event_id())
+    }
+
+    /// Whether the rules of the contract say that it deletes `upload`.
+    pub fn covers(&self, upload: &Upload) -> bool {
+        let Lineage { order, position, .. } = upload.lineage;
+        match self.sequence.filter(|_| self.asset.is_some() && order.is_by_uploader()) {
+            Some(sequence) => order <= Order::by_uploader(sequence),
+            None => position < at(self.place),
+        }
+    }
+
+    fn envelope<E: Event>(&self, event: &E) -> Envelope {
+        let envelope = Envelope::wrap("/cms", &self.event_id(), event).unwrap();
+        match self.sequence {
+            None => envelope,
+            Some(sequence) => envelope.with_extension("sequence", &sequence.to_string()),
+        }
+    }
+}
+
+/// Dead letters of no broker: remembers what was to be removed.
+#[derive(Debug, Default)]
+pub struct Bin(pub Mutex<Vec<(Org, Option<AssetId>)>>);
+
+#[async_trait]
+impl DeadLetterBin for Bin {
+    async fn remove(&self, org: &Org, asset: Option<&AssetId>) -> Result<u64, DeadLettersUnavailable> {
+        self.0.lock().unwrap().push((org.clone(), asset.cloned()));
+        Ok(0)
     }
 }
 
@@ -210,6 +289,7 @@ fn broken_ledger() -> LedgerError {
     LedgerError::Unavailable("as planned".to_owned())
 }
 
+#[derive(Clone)]
 pub struct FlakyPoints(pub Index, pub Arc<Faults>);
 
 #[async_trait]
@@ -232,8 +312,24 @@ impl Points for FlakyPoints {
         self.1.pass(broken_index, self.0.retire_older(place, asset, newest)).await
     }
 
+    async fn revive(&self, place: &Place, upload: UploadId) -> Result<(), IndexError> {
+        self.1.pass(broken_index, self.0.revive(place, upload)).await
+    }
+
     async fn count_live(&self, place: &Place, upload: UploadId) -> Result<u64, IndexError> {
         self.1.pass(broken_index, self.0.count_live(place, upload)).await
+    }
+
+    async fn spaces(&self) -> Result<Vec<Space>, IndexError> {
+        self.1.pass(broken_index, Points::spaces(&self.0)).await
+    }
+
+    async fn uploads(&self, place: &Place, asset: Option<&AssetId>) -> Result<Vec<StoredUpload>, IndexError> {
+        self.1.pass(broken_index, self.0.uploads(place, asset)).await
+    }
+
+    async fn remove(&self, place: &Place, uploads: &[UploadId]) -> Result<(), IndexError> {
+        self.1.pass(broken_index, self.0.remove(place, uploads)).await
     }
 }
 
@@ -258,6 +354,10 @@ impl Ledger for FlakyLedger {
         self.1.pass(broken_ledger, self.0.get(key)).await
     }
 
+    async fn delete(&self, key: &str, expected: Revision) -> Result<bool, LedgerError> {
+        self.1.pass(broken_ledger, self.0.delete(key, expected)).await
+    }
+
     async fn count(&self, prefix: &str) -> Result<u64, LedgerError> {
         self.1.pass(broken_ledger, self.0.count(prefix)).await
     }
@@ -267,30 +367,51 @@ impl Ledger for FlakyLedger {
     }
 }
 
-/// A writer with its ledger; many deliveries may be handled at once, as by several replicas.
+/// The stages of this service with their ledger; many deliveries may be handled at once, as by several replicas.
 pub struct Bench<P> {
     pub writer: Writer<P>,
+    pub eraser: Eraser<P>,
+    pub purger: Purger<P>,
     pub ledger: Arc<dyn Ledger>,
+    pub blobs: Arc<MemoryBlobs>,
+    pub bin: Arc<Bin>,
 }
 
 impl Bench<Index> {
     pub fn new(store: &Store) -> Self {
-        Self { writer: Writer::new(store.index.clone()), ledger: Arc::new(MemoryLedger::default()) }
+        Self::over(store.index.clone(), Arc::new(MemoryLedger::default()))
     }
 }
 
-impl<P: Points> Bench<P> {
-    pub async fn handle(&self, event: ChunksEmbedded) -> Result<Vec<Receipt>, WriterError> {
-        let context = Context {
-            envelope: Envelope::wrap("/test", "1", &event).unwrap(),
-            org: event.lineage.org.clone(),
-            lane: event.lineage.lane,
-            position: Position { epoch: 1, sequence: 1, stored_at: Utc::now() },
-            blobs: Arc::new(MemoryBlobs::default()),
+impl<P: Points + Clone> Bench<P> {
+    pub fn over(points: P, ledger: Arc<dyn Ledger>) -> Self {
+        let bin = Arc::new(Bin::default());
+        Self {
+            writer: Writer::new(points.clone()),
+            eraser: Eraser::new(points.clone(), bin.clone()),
+            purger: Purger::new(points, bin.clone()),
+            ledger,
+            blobs: Arc::default(),
+            bin,
+        }
+    }
+
+    pub fn context(&self, envelope: Envelope, org: &Org, place: u64) -> Context {
+        let blobs: Arc<dyn Blobs> = self.blobs.clone();
+        Context {
+            envelope,
+            org: org.clone(),
+            lane: Lane::Interactive,
+            position: Position { epoch: 1, sequence: place, stored_at: Utc::now() },
+            blobs,
             ledger: Arc::clone(&self.ledger),
             cancelled: CancellationToken::new(),
-        };
-        self.writer.handle(&context, event).await
+        }
+    }
+
+    pub async fn handle(&self, event: ChunksEmbedded) -> Result<Vec<Receipt>, WriterError> {
+        let envelope = Envelope::wrap("/test", "1", &event).unwrap();
+        self.writer.handle(&self.context(envelope, &event.lineage.org, 1), event).await
     }
 
     /// Delivers all parts in order; the receipts of the last.
@@ -301,4 +422,30 @@ impl<P: Points> Bench<P> {
         }
         receipts
     }
+
+    pub async fn try_delete(&self, deletion: &Deletion) -> Result<Vec<Receipt>, WriterError> {
+        let context = |envelope| self.context(envelope, &deletion.org, deletion.place);
+        match deletion.asset.clone() {
+            Some(asset_id) => {
+                let event = AssetDeleted { asset_id, org: None, reason: None };
+                self.eraser.handle(&context(deletion.envelope(&event)), event).await
+            }
+            None => {
+                let event = OrgPurged { org: None, reason: None };
+                self.purger.handle(&context(deletion.envelope(&event)), event).await
+            }
+        }
+    }
+
+    pub async fn delete(&self, deletion: &Deletion) -> Vec<Receipt> {
+        self.try_delete(deletion).await.unwrap()
+    }
+}
+
+/// The receipt of one job among several.
+pub fn of(receipts: &[Receipt], job: UploadId) -> &Receipt {
+    let mut found = receipts.iter().filter(|receipt| receipt.upload == job);
+    let receipt = found.next().unwrap_or_else(|| panic!("no receipt of {job} among {receipts:?}"));
+    assert!(found.next().is_none(), "one receipt of {job}: {receipts:?}");
+    receipt
 }
