@@ -1,7 +1,7 @@
 //! One run on a cluster of its own: publish, strike, heal, settle, look, judge.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,8 @@ pub struct Drill<'a> {
     pub seed: u64,
     pub pool: &'a Arc<Pool>,
     pub reference: &'a Reference,
+    /// How many times the scenario's patience is waited.
+    pub patience: u32,
     /// Variables of the program on top of the scenario's.
     pub variables: &'a [(String, String)],
     /// Where the processes' output is kept when a promise was broken.
@@ -193,8 +195,8 @@ impl Drill<'_> {
         Ok(())
     }
 
-    const fn patience(&self) -> Duration {
-        Duration::from_secs(self.scenario.patience_s)
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.scenario.patience_s) * self.patience
     }
 
     /// What a quiet cluster holds, looked at until it is right or the scenario's grace has passed.
@@ -211,7 +213,7 @@ impl Drill<'_> {
             run.observation = observer.observe(&gone).await?;
             let expected = Expected::new(workload, self.reference, &self.excused(&run.observation.receipts));
             let verdict = oracle::judge(run, &expected, self.reference);
-            if verdict.holds() || begun.elapsed() > Duration::from_secs(self.scenario.grace_s) {
+            if verdict.holds() || begun.elapsed() > Duration::from_secs(self.scenario.grace_s) * self.patience {
                 return Ok(verdict);
             }
             gone = expected.gone;
@@ -229,20 +231,8 @@ impl Drill<'_> {
     }
 
     fn keep_logs(&self, cluster: &Cluster) {
-        let Some(folder) = &self.logs else { return };
-        let folder = folder.join(format!("{}-{}", self.scenario.name, self.seed));
-        match keep(&folder, cluster) {
-            Ok(()) => eprintln!("what the processes wrote is in {}", folder.display()),
-            Err(error) => eprintln!("{}: {error}", folder.display()),
+        if let Some(folder) = &self.logs {
+            cluster.keep_logs(&folder.join(format!("{}-{}", self.scenario.name, self.seed)));
         }
     }
-}
-
-fn keep(folder: &Path, cluster: &Cluster) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    for process in &cluster.processes {
-        std::fs::write(folder.join(format!("{}.log", process.name())), process.output())?;
-    }
-    let broker = cluster.data_dir().join("nats/nats.log");
-    std::fs::copy(broker, folder.join("nats-server.log")).map(drop).or(Ok(()))
 }

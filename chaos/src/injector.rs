@@ -24,7 +24,7 @@ const WORTH: u64 = 2;
 const API: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 /// Percent of its address space that a limited process gets, from and to.
-const SHARE: (u64, u64) = (40, 100);
+const SHARE: (u64, u64) = (25, 85);
 /// What a process says that cannot have more memory.
 const COMPLAINTS: [&str; 4] = ["annot allocate", "out of memory", "memory allocation", "t spawn worker thread"];
 

@@ -31,6 +31,9 @@ struct Arguments {
     /// No run begins after this many minutes.
     #[arg(long)]
     minutes: Option<u64>,
+    /// Wait so many times as long as the scenarios say before something counts as stuck: for a machine that is busy.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    patience: u32,
     /// A folder of PDF, HTML and TXT files that are uploaded, too, instead of the samples' PDFs.
     #[arg(long)]
     documents: Option<PathBuf>,
@@ -133,6 +136,7 @@ fn drills(arguments: Arguments, scenarios: Vec<Scenario>) -> anyhow::Result<bool
         first_seed,
         seeds: arguments.seeds,
         time: arguments.minutes.map(|minutes| Duration::from_secs(minutes * 60)),
+        patience: arguments.patience,
         variables: arguments.variables,
         documents: arguments.documents,
         logs: Some(arguments.logs),

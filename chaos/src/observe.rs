@@ -202,6 +202,14 @@ pub struct Unsettled {
     pub took: Duration,
 }
 
+impl Unsettled {
+    /// Whether nothing was left.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.waiting.is_empty() && self.queues.are_empty()
+    }
+}
+
 impl<'a> Watch<'a> {
     #[must_use]
     pub const fn new(observer: &'a Observer, jobs: &'a [UploadId]) -> Self {
@@ -231,7 +239,7 @@ impl<'a> Watch<'a> {
             let receipts = self.observer.receipts().await.unwrap_or_default();
             let waiting = self.jobs.iter().filter(|job| !receipts.contains_key(job)).copied().collect();
             let unsettled = Unsettled { waiting, queues, took: begun.elapsed() };
-            let is_quiet = unsettled.waiting.is_empty() && unsettled.queues.are_empty();
+            let is_quiet = unsettled.is_settled();
             if (is_quiet && was_quiet) || spent > patience {
                 return Ok(unsettled);
             }

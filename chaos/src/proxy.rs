@@ -147,6 +147,9 @@ async fn carry(client: TcpStream, link: Link, seed: u64) {
     };
     if is_cut {
         link.cut(&[from_client.as_ref(), from_server.as_ref()]);
+        // Dropped as they are, they would say goodbye first.
+        to_client.forget();
+        to_server.forget();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each document of the pool becomes when nothing disturbs it: measured once, and the measure of every run after it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl Reference {
     ///
     /// # Errors
     /// When not everything ends, or the cluster cannot be looked into.
-    pub async fn measure(pool: &Arc<Pool>) -> anyhow::Result<Self> {
+    pub async fn measure(pool: &Arc<Pool>, patience: u32, logs: Option<&Path>) -> anyhow::Result<Self> {
         let plan = Plan {
             placement: Placement::Together,
             copies: BTreeMap::new(),
@@ -69,7 +70,7 @@ impl Reference {
         Producers { url, pool: Arc::clone(pool), workload: Arc::clone(&workload), time }.run().await?;
         let observer = Observer::connect(&cluster).await?;
         let jobs: Vec<UploadId> = workload.events.iter().map(Event::job).collect();
-        let waiting = Watch::new(&observer, &jobs).quiet(PATIENCE, async || Ok(())).await?.waiting;
+        let waiting = Watch::new(&observer, &jobs).quiet(PATIENCE * patience, async || Ok(())).await?.waiting;
         ensure!(
             waiting.is_empty(),
             "undisturbed, {} documents of the pool have no receipt: {waiting:?}",

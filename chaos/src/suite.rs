@@ -21,6 +21,8 @@ pub struct Suite {
     pub seeds: u64,
     /// No run begins after this.
     pub time: Option<Duration>,
+    /// How many times the scenarios' patience is waited.
+    pub patience: u32,
     /// Variables of the program on top of the scenarios'.
     pub variables: Vec<(String, String)>,
     /// A folder whose files are uploaded, too.
@@ -63,7 +65,7 @@ impl Suite {
     /// The documents, and what becomes of them undisturbed.
     pub(crate) async fn know(&self) -> anyhow::Result<Known> {
         let pool = Arc::new(Pool::new(self.documents.as_deref())?);
-        let reference = Reference::measure(&pool).await?;
+        let reference = Reference::measure(&pool, self.patience, self.logs.as_deref()).await?;
         Ok(Known { pool, reference })
     }
 
@@ -72,7 +74,7 @@ impl Suite {
         let begun = Instant::now();
         let Known { pool, reference } = known;
         let (variables, logs) = (self.variables.as_slice(), self.logs.clone());
-        let drill = Drill { scenario, seed, pool, reference, variables, logs };
+        let drill = Drill { scenario, seed, pool, reference, patience: self.patience, variables, logs };
         match AssertUnwindSafe(drill.run()).catch_unwind().await {
             Ok(Ok((run, verdict))) => Report::new((&scenario.name, seed), &run, verdict, begun.elapsed()),
             Ok(Err(error)) => Report::failed(&scenario.name, seed, &error, begun.elapsed()),

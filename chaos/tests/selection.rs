@@ -25,6 +25,7 @@ async fn nothing_is_lost_doubled_resurrected_or_innocently_dead() {
         first_seed: SEED,
         seeds: 1,
         time: None,
+        patience: 2,
         variables: Vec::new(),
         documents: None,
         logs: Some(std::env::temp_dir().join("heimdex-chaos")),

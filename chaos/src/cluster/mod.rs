@@ -7,7 +7,7 @@ mod volume;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -209,6 +209,23 @@ impl Cluster {
         let failed = || format!("heimdex {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
         anyhow::ensure!(output.status.success(), failed());
         String::from_utf8(output.stdout).context("its output is not text")
+    }
+
+    /// Writes what every process has written into `folder`, and says so.
+    pub fn keep_logs(&self, folder: &Path) {
+        match self.write_logs(folder) {
+            Ok(()) => eprintln!("what the processes wrote is in {}", folder.display()),
+            Err(error) => eprintln!("{}: {error}", folder.display()),
+        }
+    }
+
+    fn write_logs(&self, folder: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        for process in &self.processes {
+            std::fs::write(folder.join(format!("{}.log", process.name())), process.output())?;
+        }
+        let broker = self.data_dir().join("nats/nats.log");
+        std::fs::copy(broker, folder.join("nats-server.log")).map(drop).or(Ok(()))
     }
 
     /// Where the broker and the store keep their data.

@@ -165,6 +165,16 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn a_planned_crash_that_does_not_exist_stops_the_start() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heimdex"));
+    command.args(["up", "--only", "writer", "--nats", &closed()]).env("HEIMDEX_FAILPOINTS", "writer.after_upset");
+    let output = command.output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("\"writer.after_upset\"") && stderr.contains("writer.after_upsert"), "{stderr}");
+}
+
+#[test]
 fn completions_are_printed() {
     let output = ends_with(0, &["completions", "bash"]);
     assert!(text(&output.stdout).contains("heimdex"));

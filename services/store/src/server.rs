@@ -8,7 +8,6 @@ use qdrant_client::qdrant::points_server::PointsServer;
 use qdrant_client::qdrant::qdrant_server::QdrantServer;
 use qdrant_client::qdrant::snapshots_server::SnapshotsServer;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
@@ -78,10 +77,10 @@ async fn start(config: Config, phase: &watch::Sender<Phase>, shutdown: &Cancella
 }
 
 async fn open(config: Config, shutdown: &CancellationToken) -> Result<Store> {
-    let (runtime, closing) = (Handle::current(), CancellationToken::new());
+    let closing = CancellationToken::new();
     let opening = blocking({
         let closing = closing.clone();
-        move || Store::open(config, runtime, closing)
+        move || Store::open(config, closing)
     });
     tokio::pin!(opening);
     tokio::select! {

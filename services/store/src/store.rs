@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use qdrant_client::qdrant as proto;
 use qdrant_edge::{EdgeShard, PayloadFieldSchema};
-use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -41,19 +40,19 @@ pub struct Store {
 impl Store {
     /// Opens a data folder and every collection in it. Blocks for the replay of their logs; `closing` ends that, and
     /// later everything else.
-    pub fn open(config: Config, runtime: Handle, closing: CancellationToken) -> Result<Self> {
+    pub fn open(config: Config, closing: CancellationToken) -> Result<Self> {
         durable::create_dir(&config.data_dir)?;
         let volume = Volume::new(&config.data_dir, config.min_free_bytes);
-        Self::open_folder(config, runtime, closing).map_err(|error| volume.explain(error))
+        Self::open_folder(config, closing).map_err(|error| volume.explain(error))
     }
 
-    fn open_folder(config: Config, runtime: Handle, closing: CancellationToken) -> Result<Self> {
+    fn open_folder(config: Config, closing: CancellationToken) -> Result<Self> {
         let lock = Arc::new(lock(&config.data_dir)?);
         durable::create_dir(&config.data_dir.join(COLLECTIONS))?;
         let registry = Registry::open(config.data_dir.join(REGISTRY))?;
         remove_unknown(&config.data_dir.join(COLLECTIONS), &registry)?;
         let pool = SearchPool::start(config.search_threads, config.search_queue)?;
-        let shared = Shared { config: Arc::new(config), optimization: Arc::default(), runtime, closing, lock };
+        let shared = Shared { config: Arc::new(config), optimization: Arc::default(), closing, lock };
         let open = open_all(&registry, &shared)?;
         let store = Self {
             names: RwLock::new(HashMap::new()),

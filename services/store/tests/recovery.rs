@@ -12,7 +12,7 @@ use support::model::{Writers, check_all, info, is_optimizing, load, until};
 use support::{Spawned, client, folder, redo_bytes};
 
 const SETTINGS: [(&str, &str); 4] = [
-    ("HEIMDEX_STORE_OPTIMIZE_EVERY_POINTS", "2000"),
+    ("HEIMDEX_STORE_OPTIMIZE_EVERY_POINTS", "1000"),
     ("HEIMDEX_STORE_OPTIMIZER_THREADS", "1"),
     ("HEIMDEX_STORE_IDLE_MS", "50"),
     ("HEIMDEX_STORE_RETRY_MS", "300"),
@@ -99,7 +99,7 @@ async fn a_stop_does_not_wait_for_an_optimization() {
     let mut store = Spawned::start(data.path(), &hurried);
     let mut model = load(&client(&store.address)).await;
     let mut cut_short = 0;
-    for round in 0..4 {
+    for round in 0..3 {
         let reader = client(&store.address);
         let mut writers = Writers::start(&store.address, &model, 10 + round);
         writers.until_optimizing(&reader).await;
@@ -109,7 +109,7 @@ async fn a_stop_does_not_wait_for_an_optimization() {
         let started = Instant::now();
         assert!(store.terminate(), "an orderly stop ends with success");
         let spent = started.elapsed();
-        assert!(spent < Duration::from_secs(3), "the stop took {spent:?}");
+        assert!(spent < Duration::from_secs(5), "the stop took {spent:?}");
         cut_short += u64::from(optimizing && redo_bytes(data.path()) > 0);
         let written = writers.ended().await;
         store = Spawned::start(data.path(), &hurried);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heimdex_e2e::Client;
 use heimdex_index::{Index, Options, Space, State};
-use heimdex_schemas::{Org, ReceiptState, StageName, UploadId};
+use heimdex_schemas::{Org, Receipt, ReceiptState, StageName, UploadId};
 use serde::Deserialize;
 
 use crate::triggers::Jobs;
@@ -28,10 +28,16 @@ pub struct Observation {
 struct Outcome {
     state: ReceiptState,
     chunks: u32,
-    pages: u32,
+    /// How far it came is left to chance where it was deleted on its way.
+    way: Option<Way>,
     failures: BTreeSet<(StageName, String)>,
     by: Option<String>,
-    /// Stages on the receipt; who was in hand when it died shows here once.
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Way {
+    pages: u32,
+    /// Stages on the receipt; one that died on the way shows once.
     passed: BTreeSet<StageName>,
 }
 
@@ -67,15 +73,7 @@ impl Observer {
         let mut receipts = BTreeMap::new();
         for (event, job) in jobs {
             let found = self.client.bus().receipts().current(org, *job).await.unwrap().unwrap().receipt;
-            let outcome = Outcome {
-                state: found.state,
-                chunks: found.chunks,
-                pages: found.pages,
-                failures: found.failures.iter().map(|failure| (failure.stage, failure.code.clone())).collect(),
-                by: found.superseded_by.map(|by| label(jobs, by)),
-                passed: found.stages.iter().map(|passed| passed.stage).collect(),
-            };
-            receipts.insert(*event, outcome);
+            receipts.insert(*event, outcome(&found, jobs));
         }
         let (live, staged) = self.points(org, jobs).await;
         Observation { receipts, live, staged, dead: self.dead(org).await }
@@ -105,6 +103,17 @@ impl Observer {
             .collect();
         dead.sort_unstable();
         dead
+    }
+}
+
+fn outcome(receipt: &Receipt, jobs: &Jobs) -> Outcome {
+    let passed = receipt.stages.iter().map(|passed| passed.stage).collect();
+    Outcome {
+        state: receipt.state,
+        chunks: receipt.chunks,
+        way: (receipt.state != ReceiptState::Deleted).then_some(Way { pages: receipt.pages, passed }),
+        failures: receipt.failures.iter().map(|failure| (failure.stage, failure.code.clone())).collect(),
+        by: receipt.superseded_by.map(|by| label(jobs, by)),
     }
 }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use heimdex_schemas::StageName;
 use heimdex_testkit::heimdex::Part;
 
-use crate::triggers::Trigger::{self, Again, Broken, Delete, OtherModel, Pdf, Purge, Rejected, Text};
+use crate::triggers::Trigger::{
+    self, Again, Broken, Delete, DeleteAtOnce, OtherModel, Pdf, Purge, Rejected, Replace, Text,
+};
 
 /// Actions that need more than one crash before they happen: a suspect's mark, which `runtime`'s own tests strike.
 pub const STRUCK_ELSEWHERE: [&str; 1] = ["ledger_attempt"];
@@ -19,6 +21,14 @@ pub struct Case {
 }
 
 impl Case {
+    /// What arms the point. What replaces an upload passes the writer's points for the second time.
+    pub fn armed(&self) -> String {
+        match self.trigger {
+            Replace => format!("{}:2", self.point),
+            _ => self.point.clone(),
+        }
+    }
+
     /// The process that dies.
     pub const fn part(&self) -> Part {
         match self.stage {
@@ -79,14 +89,14 @@ fn passed_by(stage: StageName) -> Vec<Passed> {
         ),
         StageName::Writer => (
             &[
-                ("ledger_part", &[Text, Again, Delete]),
-                ("ledger_head", &[Text, Again, Delete]),
-                ("ledger_done", &[Text, Again, Delete]),
-                ("upsert", &[Text, Pdf, Again, Delete]),
-                ("flip", &[Text, Again, Delete]),
-                ("retire", &[Text, Again]),
-                ("publish", &[Text, Again, Delete, Rejected]),
-                ("ack", &[Text, Again, Delete, Rejected]),
+                ("ledger_part", &[Text, Again, DeleteAtOnce, Rejected]),
+                ("ledger_head", &[Text, Again, Replace]),
+                ("ledger_done", &[Text, Again, Rejected]),
+                ("upsert", &[Text, Pdf, Again]),
+                ("flip", &[Text, Again, Replace]),
+                ("retire", &[Text, Again, Replace]),
+                ("publish", &[Text, Again, Rejected]),
+                ("ack", &[Text, Again, DeleteAtOnce, Rejected]),
             ],
             refused(&[Broken(StageName::Writer)]),
         ),

@@ -75,7 +75,7 @@ impl Rig {
     pub fn strike(&mut self, case: &Case) {
         self.revive();
         let expected = self.undisturbed(case.trigger);
-        self.restart(case.part(), &case.point);
+        self.restart(case.part(), &case.armed());
         self.armed = Some(case.part());
         let (org, jobs) = self.pull(case.trigger);
         self.die(case.part());

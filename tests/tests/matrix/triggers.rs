@@ -24,9 +24,13 @@ pub enum Trigger {
     Pdf,
     /// Two uploads of one asset, the newer one right behind.
     Again,
-    /// An upload, and its deletion right behind.
+    /// A second upload of an asset that is searchable.
+    Replace,
+    /// The deletion of an asset that is searchable.
     Delete,
-    /// Two uploads, and a purge of the org right behind.
+    /// An upload, and its deletion right behind: which of them is quicker is left to chance.
+    DeleteAtOnce,
+    /// The purge of an org with two assets that are searchable.
     Purge,
     /// A document that nobody can read.
     Rejected,
@@ -42,7 +46,9 @@ impl fmt::Display for Trigger {
             Self::Text => "text",
             Self::Pdf => "pdf",
             Self::Again => "again",
+            Self::Replace => "replace",
             Self::Delete => "delete",
+            Self::DeleteAtOnce => "delete_at_once",
             Self::Purge => "purge",
             Self::Rejected => "rejected",
             Self::OtherModel => "other_model",
@@ -65,13 +71,21 @@ impl Trigger {
                 user.text("menu", "menu-1", "Today there is pumpkin soup.").await,
                 user.text("menu", "menu-2", "Today there is lentil stew.").await,
             ],
-            Self::Delete => vec![
-                user.text("rota", "rota-1", "Zelda waters the plants.").await,
-                user.wish("gone", &AssetDeleted { asset_id: "rota".parse().unwrap(), org: None, reason: None }).await,
+            Self::Replace => vec![
+                user.searchable("door", "door-1", "The door is red.").await,
+                user.text("door", "door-2", "The door is green.").await,
             ],
+            Self::Delete => {
+                let rota = user.searchable("rota", "rota-1", "Zelda waters the plants.").await;
+                vec![rota, user.deletion("gone", "rota").await]
+            }
+            Self::DeleteAtOnce => {
+                let rota = user.text("rota", "rota-1", "Zelda waters the plants.").await;
+                vec![rota, user.deletion("gone", "rota").await]
+            }
             Self::Purge => vec![
-                user.text("one", "one-1", "The first of two.").await,
-                user.text("two", "two-1", "The second of two.").await,
+                user.searchable("one", "one-1", "The first of two.").await,
+                user.searchable("two", "two-1", "The second of two.").await,
                 user.wish("all-gone", &OrgPurged { org: None, reason: None }).await,
             ],
             Self::Rejected => {
@@ -98,6 +112,16 @@ impl User<'_> {
 
     async fn text(&self, asset: &str, event: &'static str, text: &str) -> (&'static str, UploadId) {
         self.upload(asset, event, Content::Text(text.to_owned()), None).await
+    }
+
+    async fn searchable(&self, asset: &str, event: &'static str, text: &str) -> (&'static str, UploadId) {
+        let job = self.text(asset, event, text).await;
+        self.client.receipt(self.org, job.1).await;
+        job
+    }
+
+    async fn deletion(&self, event: &'static str, asset: &str) -> (&'static str, UploadId) {
+        self.wish(event, &AssetDeleted { asset_id: asset.parse().unwrap(), org: None, reason: None }).await
     }
 
     async fn pdf(&self) -> (&'static str, UploadId) {

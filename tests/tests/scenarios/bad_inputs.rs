@@ -25,8 +25,8 @@ struct Expected {
 /// Limits that a hanging parse reaches while a scenario waits, and one document that kills its parser.
 pub fn with_limits(config: ClusterConfig) -> ClusterConfig {
     config
-        .variable("HEIMDEX_EXTRACT_WALL_SECONDS", "10")
-        .variable("HEIMDEX_EXTRACT_MEMORY_BYTES", "268435456")
+        .variable("HEIMDEX_EXTRACT_WALL_SECONDS", "15")
+        .variable("HEIMDEX_EXTRACT_MEMORY_BYTES", "67108864")
         .variable("HEIMDEX_EXTRACT_PARALLELISM", "2")
         .variable("HEIMDEX_EXTRACT_ABORT_ON", ABORT)
 }

@@ -30,10 +30,14 @@ impl Publisher {
         let (mut headers, payload) = encode(&Envelope::output(stage, &msg_id, receipt)?, trace);
         headers.insert(MSG_ID, msg_id.0.as_str());
         headers.insert(EXPECTED_STREAM, Receipt::STREAM);
-        let mut expected = if receipt.version == 0 { 0 } else { self.standing(&subject).await?.sequence };
+        // A first version comes where nothing stands: no look is needed for it.
+        let mut standing = if receipt.version == 0 { Standing::default() } else { self.standing(&subject).await? };
         let mut unconfirmed = 0;
         for _ in 0..ROUNDS {
-            headers.insert(EXPECTED_LAST, expected.to_string());
+            if standing.version.is_some_and(|version| version >= receipt.version) {
+                return Ok(Published { sequence: standing.sequence, duplicate: true });
+            }
+            headers.insert(EXPECTED_LAST, standing.sequence.to_string());
             let error = match self.send_once(&subject, &headers, &payload).await {
                 Ok(ack) => return Ok(Published { sequence: ack.sequence, duplicate: ack.duplicate }),
                 Err(error) => error,
@@ -43,11 +47,7 @@ impl Publisher {
             } else if error.kind() != PublishErrorKind::WrongLastSequence {
                 return Err(self.explain(&subject, &headers, &payload, &error));
             }
-            let standing = self.standing(&subject).await?;
-            if standing.version.is_some_and(|version| version >= receipt.version) {
-                return Ok(Published { sequence: standing.sequence, duplicate: true });
-            }
-            expected = standing.sequence;
+            standing = self.standing(&subject).await?;
         }
         let reason = format!("other receipts of the job came in between {ROUNDS} times");
         Err(PublishError::Unavailable { subject, reason })

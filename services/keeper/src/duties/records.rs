@@ -19,7 +19,7 @@ use crate::service::Desk;
 
 /// What the ledger keeps of each kind, in the order in which a round looks at it. An acceptance goes before its receipt:
 /// without the receipt it would look like lost work.
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("attempt", Kind::Attempt),
     ("part", Kind::Part),
     ("origin", Kind::Origin),
@@ -28,6 +28,8 @@ const KINDS: [(&str, Kind); 8] = [
     ("cancelled", Kind::Cancellation),
     ("letter", Kind::Letter),
     (redrive::PREFIX, Kind::Redrive),
+    // The mark that a dead letter was replayed; the letter is gone by then.
+    ("redriven", Kind::Redrive),
 ];
 
 /// Goes through the ledger, some records of each kind a round.

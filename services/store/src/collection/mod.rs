@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use qdrant_edge::{EdgeConfig, EdgeShard, JsonPath, PayloadFieldSchema};
-use tokio::runtime::Handle;
+use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +33,6 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// Held by the one optimization that runs.
     pub optimization: Arc<Mutex<()>>,
-    /// Where writers wait for requests.
-    pub runtime: Handle,
     /// Ends every collection.
     pub closing: CancellationToken,
     /// Locks the data folder for as long as anyone may touch it.
@@ -60,7 +58,9 @@ impl Collection {
         let state = Arc::new(State::new(&shared.closing));
         let writer = Writer::open(dir, config.clone(), indexes(spec)?, state.clone(), shared)?;
         let (inbox, receiver) = mpsc::channel(shared.config.write_queue);
-        let runtime = shared.runtime.clone();
+        // Its own: the caller's may be shut down while the writer still has something to finish.
+        let runtime = runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|e| Error::io("start a writer thread", e))?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || writer.run(receiver, &runtime))

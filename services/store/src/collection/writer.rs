@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use qdrant_edge::{EdgeConfig, JsonPath, PayloadFieldSchema};
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
@@ -127,7 +127,7 @@ impl Writer {
     }
 
     /// Serves the inbox until told to stop.
-    pub fn run(mut self, mut inbox: mpsc::Receiver<Message>, runtime: &Handle) {
+    pub fn run(mut self, mut inbox: mpsc::Receiver<Message>, runtime: &Runtime) {
         let mut held = None;
         let keep = loop {
             let message = match held.take() {
@@ -152,7 +152,7 @@ impl Writer {
         self.finish(keep);
     }
 
-    fn receive(&self, inbox: &mut mpsc::Receiver<Message>, runtime: &Handle) -> Received {
+    fn receive(&self, inbox: &mut mpsc::Receiver<Message>, runtime: &Runtime) -> Received {
         let tick = self.tick();
         match runtime.block_on(async { tokio::time::timeout(tick, inbox.recv()).await }) {
             Ok(Some(message)) => Received::Message(message),

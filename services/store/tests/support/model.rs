@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 use super::{client, collection, point};
 
 pub const NAME: &str = "chunks";
-pub const POINTS: u64 = 4_000;
+pub const POINTS: u64 = 2_500;
 const WRITERS: u64 = 2;
-pub const SIZE: u64 = 96;
+pub const SIZE: u64 = 64;
 const GROUPS: u64 = 40;
 
 /// What a point should be: its vector follows from id and revision.
