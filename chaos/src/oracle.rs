@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heimdex_index::{State, StoredPoint};
-use heimdex_schemas::{AssetId, PointId, ReceiptState, UploadId};
+use heimdex_schemas::{AssetId, Org, PointId, ReceiptState, UploadId};
 use serde::Serialize;
 
 use crate::drill::Run;
@@ -70,11 +70,12 @@ impl Verdict {
 pub fn judge(run: &Run, expected: &Expected, reference: &Reference) -> Verdict {
     let mut verdict = Verdict { lowest_cosine: 1.0, ..Verdict::default() };
     let seen = &run.observation;
-    endings(&mut verdict, run, expected);
+    let unfinished = Unfinished::of(run, expected);
+    endings(&mut verdict, run, expected, &unfinished);
     receipts(&mut verdict, seen, expected);
     dead_letters(&mut verdict, seen, expected);
     queues(&mut verdict, run);
-    points(&mut verdict, seen, expected, reference);
+    points(&mut verdict, seen, (expected, reference), &unfinished);
     verdict.resurrected.extend(seen.blobs.iter().map(|blob| format!("blob {blob}")));
     verdict.lost.extend(run.sightings.gaps.iter().cloned());
     verdict.doubled.extend(run.sightings.twins.iter().chain(&run.acked_again).cloned());
@@ -91,13 +92,32 @@ fn unstruck(run: &Run) -> Vec<String> {
     run.planned.iter().filter(never).map(ToString::to_string).collect()
 }
 
+/// Assets with a job that still waits. What else is wrong with them may come right when it ends: they are stuck, not lost.
+struct Unfinished<'a> {
+    assets: BTreeSet<(&'a Org, Option<&'a AssetId>)>,
+}
+
+impl<'a> Unfinished<'a> {
+    fn of(run: &Run, expected: &'a Expected) -> Self {
+        let still_waits = !run.unsettled.queues.are_empty();
+        let waiting = expected.endings.iter().filter(|(job, _)| !run.observation.receipts.contains_key(job));
+        let assets = waiting.filter(|_| still_waits).map(|(_, ending)| (&ending.org, ending.asset.as_ref()));
+        Self { assets: assets.collect() }
+    }
+
+    /// A purge that waits leaves its whole org unfinished.
+    fn has(&self, ending: &Ending) -> bool {
+        self.assets.contains(&(&ending.org, ending.asset.as_ref())) || self.assets.contains(&(&ending.org, None))
+    }
+}
+
 /// Every job ended, and as it must.
-fn endings(verdict: &mut Verdict, run: &Run, expected: &Expected) {
-    let still_waits = !run.unsettled.queues.are_empty();
+fn endings(verdict: &mut Verdict, run: &Run, expected: &Expected, unfinished: &Unfinished) {
     for (job, ending) in &expected.endings {
         match run.observation.receipts.get(job) {
-            None if still_waits => verdict.stuck.push(format!("{job} ({})", shown(ending))),
+            None if unfinished.has(ending) => verdict.stuck.push(format!("{job} ({})", shown(ending))),
             None => verdict.lost.push(format!("{job} ({}) has no receipt", shown(ending))),
+            Some(_) if unfinished.has(ending) => {}
             Some(receipt) => {
                 let right = ending.states.contains(&receipt.state);
                 let whole = ending.chunks.is_none_or(|chunks| chunks == receipt.chunks);
@@ -175,16 +195,22 @@ fn queues(verdict: &mut Verdict, run: &Run) {
     verdict.stuck.extend(queues.unknown.iter().cloned());
 }
 
-fn points(verdict: &mut Verdict, seen: &Observation, expected: &Expected, reference: &Reference) {
+fn points(
+    verdict: &mut Verdict,
+    seen: &Observation,
+    (expected, reference): (&Expected, &Reference),
+    unfinished: &Unfinished,
+) {
     doubled(verdict, seen);
     for found in &seen.points {
-        origin(verdict, found, expected);
+        origin(verdict, found, expected, unfinished);
     }
     let live: BTreeMap<PointId, &StoredPoint> = live(seen).map(|found| (found.point.id, found)).collect();
     for (id, owed) in &expected.live {
         let known = reference.entry(owed.entry).and_then(|known| known.chunks.get(owed.ordinal as usize));
         match (live.get(id), known) {
             (Some(found), Some(known)) => compare(verdict, found, known),
+            _ if expected.endings.get(&owed.upload).is_some_and(|ending| unfinished.has(ending)) => {}
             _ => verdict.lost.push(format!("live point {id} of {}", owed.upload)),
         }
     }
@@ -195,7 +221,7 @@ fn live(seen: &Observation) -> impl Iterator<Item = &StoredPoint> {
 }
 
 /// Whether a point may be there at all, and in this state.
-fn origin(verdict: &mut Verdict, found: &StoredPoint, expected: &Expected) {
+fn origin(verdict: &mut Verdict, found: &StoredPoint, expected: &Expected, unfinished: &Unfinished) {
     let (id, document) = (found.point.id, &found.point.document);
     let (upload, state) = (document.upload, document.state);
     let Some(ending) = expected.endings.get(&upload) else {
@@ -203,6 +229,8 @@ fn origin(verdict: &mut Verdict, found: &StoredPoint, expected: &Expected) {
     };
     if document.org_id != ending.org || ending.asset.as_ref() != Some(&document.asset_id) {
         verdict.foreign.push(format!("point {id} is in {} of {}", document.asset_id, document.org_id));
+    } else if unfinished.has(ending) {
+        // Nothing can be said of it yet.
     } else if expected.gone.contains(&upload) {
         verdict.resurrected.push(format!("{} point {id} of deleted {upload}", state.as_str()));
     } else if state == State::Live && !expected.live.contains_key(&id) {

@@ -71,6 +71,9 @@ impl Reference {
         let observer = Observer::connect(&cluster).await?;
         let jobs: Vec<UploadId> = workload.events.iter().map(Event::job).collect();
         let waiting = Watch::new(&observer, &jobs).quiet(PATIENCE * patience, async || Ok(())).await?.waiting;
+        if let (false, Some(folder)) = (waiting.is_empty(), logs) {
+            cluster.keep_logs(folder);
+        }
         ensure!(
             waiting.is_empty(),
             "undisturbed, {} documents of the pool have no receipt: {waiting:?}",

@@ -167,6 +167,19 @@ fn a_job_without_receipt_is_lost_or_stuck() {
 }
 
 #[test]
+fn an_asset_with_a_job_that_waits_is_stuck_and_nothing_else() {
+    let stuck = after(|run| {
+        run.observation.receipts.remove(&job("a2"));
+        run.observation.receipts_stored -= 1;
+        run.observation.points = vec![point("a", job("a1"), 0, State::Live)];
+        run.observation.live_count = 1;
+        run.observation.receipts.get_mut(&job("a1")).unwrap().state = ReceiptState::Indexed;
+        run.unsettled.queues = Queues { messages: 1, ..Queues::default() };
+    });
+    assert_eq!(stuck, [("stuck", 2)], "the job and the message");
+}
+
+#[test]
 fn a_job_that_ends_otherwise_is_named() {
     let state =
         |id: &'static str, state| after(move |run| run.observation.receipts.get_mut(&job(id)).unwrap().state = state);

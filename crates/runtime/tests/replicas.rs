@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use heimdex_runtime::{Process, run_stage};
 use heimdex_schemas::Lane;
 use heimdex_stage::Ledger as _;
@@ -24,10 +24,10 @@ fn seen() -> Arc<Seen> {
     Arc::new(Seen::default())
 }
 
-/// Another process has it in hand alone: its mark in the ledger, renewed now.
-async fn hold(world: &World, key: &str, holder: Uuid) {
+/// Another process has it in hand alone: its mark in the ledger, renewed at `at`.
+async fn hold(world: &World, key: &str, holder: Uuid, at: DateTime<Utc>) {
     let ledger = world.bus().ledger();
-    let record = json!({"accounted": 2, "attempts": 0, "alone": {"holder": holder, "at": Utc::now()}, "died": []});
+    let record = json!({"accounted": 2, "attempts": 0, "alone": {"holder": holder, "at": at}, "died": []});
     let value = Bytes::from(record.to_string());
     match ledger.get(key).await.unwrap() {
         None => assert!(ledger.create(key, value).await.unwrap().is_some()),
@@ -42,18 +42,14 @@ async fn a_suspect_that_a_living_process_holds_is_left_alone() {
     world.abandon().await;
     let key = world.abandon().await;
     let (other, seen) = (Uuid::new_v4(), seen());
-    hold(&world, &key, other).await;
+    // As one would see it that renews its mark all the time.
+    hold(&world, &key, other, Utc::now() + Duration::from_secs(3600)).await;
     world.run(Obedient(Arc::clone(&seen)), config());
     let start = Instant::now();
-    let mut renewed = start;
-    eventually!(SOON, {
-        if renewed.elapsed() > PATIENCE / 4 {
-            hold(&world, &key, other).await;
-            renewed = Instant::now();
-        }
-        start.elapsed() > 3 * PATIENCE
-    });
+    eventually!(SOON, start.elapsed() > 3 * PATIENCE);
     assert_eq!(seen.total(), 0, "it is in the other's hand");
+    let renewed = Instant::now();
+    hold(&world, &key, other, Utc::now()).await;
     eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
     assert!(renewed.elapsed() >= PATIENCE, "only silence says that the other died");
     assert_eq!((seen.total(), world.messages("HEIMDEX_DLQ").await), (1, 0));
@@ -94,7 +90,8 @@ async fn two_processes_share_a_queue() {
     let (stage, shutdown) = (Obedient(Arc::clone(&second)), world.shutdown.clone());
     tokio::spawn(async move { run_stage(stage, config(), &other, shutdown).await });
     eventually!(SOON, world.messages("HEIMDEX_DOCUMENTS").await == 0);
-    assert_eq!(first.total() + second.total(), 19, "each once: {first:?} {second:?}");
+    assert!(first.total() + second.total() >= 19, "{first:?} {second:?}");
     assert!(first.total() > 0 && second.total() > 0);
-    assert_eq!((world.messages("HEIMDEX_CHUNKS").await, world.messages("HEIMDEX_DLQ").await), (19, 0));
+    let left = (world.messages("HEIMDEX_CHUNKS").await, world.messages("HEIMDEX_DLQ").await);
+    assert_eq!(left, (19, 0), "each output once, also where a busy machine lost a lease");
 }

@@ -108,12 +108,14 @@ async fn without_a_byte_left_a_write_is_refused_until_there_is_space() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_finds_no_space_is_made_when_there_is_some() {
     let Some(disk) = volume() else { return };
-    let store = Spawned::start(disk.path(), &QUICK);
+    let reserve = RESERVE.to_string();
+    let store = Spawned::start(disk.path(), &settings(&reserve));
     let client = client(&store.address);
     let model = load(&client).await;
     let mut writers = Writers::start(&store.address, &model, 3);
-    writers.until_optimizing(&client).await;
-    disk.fill(0);
+    assert!(writers.acknowledge(20).await);
+    // Less than half of the reserve, and enough for an optimization that has begun.
+    disk.fill(RESERVE / 4);
     let written = writers.ended().await;
     until(&client, CollectionStatus::Red).await;
     check_all(&client, &written, "full").await;
@@ -127,7 +129,7 @@ async fn a_checkpoint_that_finds_no_space_is_made_when_there_is_some() {
     assert!(writers.acknowledge(20).await);
     store.kill();
     let written = writers.ended().await;
-    let store = Spawned::start(disk.path(), &QUICK);
+    let store = Spawned::start(disk.path(), &settings(&reserve));
     check_all(&support::client(&store.address), &written, "restarted").await;
 }
 
@@ -160,7 +162,8 @@ async fn a_start_waits_for_space_and_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_on_file_sizes_is_met_like_a_full_disk() {
     let data = tempfile::tempdir().unwrap();
-    let patient = [("HEIMDEX_STORE_IDLE_MS", "1500"), ("HEIMDEX_STORE_RETRY_MS", "50")];
+    // No checkpoint cuts the log before it has met the limit.
+    let patient = [("HEIMDEX_STORE_IDLE_MS", "600000"), ("HEIMDEX_STORE_RETRY_MS", "50")];
     // Larger than any file of the engine, so that only the log meets it.
     let store = Spawned::start_limited(data.path(), &patient, 40 * 1024);
     let client = client(&store.address);
@@ -177,10 +180,11 @@ async fn a_limit_on_file_sizes_is_met_like_a_full_disk() {
     assert!(is_full(&refused), "{refused}");
     assert_eq!(redo_bytes(data.path()), durable, "part of a frame was left behind");
     assert_eq!(count(&client).await, stored);
-    // The checkpoint of a quiet moment cuts the log and so makes room.
-    while upsert(&client, stored, "after").await.is_err() {}
-    assert_eq!(until(&client, CollectionStatus::Green).await, "");
     store.kill();
-    let store = Spawned::start(data.path(), &patient);
-    assert_eq!(count(&support::client(&store.address)).await, stored + 1);
+    // The checkpoint of the start cuts the log and so makes room.
+    let store = Spawned::start_limited(data.path(), &patient, 40 * 1024);
+    let client = support::client(&store.address);
+    assert_eq!(count(&client).await, stored);
+    upsert(&client, stored, &text).await.unwrap();
+    assert_eq!(count(&client).await, stored + 1);
 }

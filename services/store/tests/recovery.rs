@@ -28,7 +28,9 @@ async fn an_optimization_that_panics_is_shown_and_tried_again() {
     let store = Spawned::start(data.path(), &SETTINGS);
     let model = load(&client(&store.address)).await;
     assert!(store.terminate());
-    let store = Spawned::start(data.path(), &with(&[("HEIMDEX_FAILPOINTS", "store_optimization")]));
+    // What is wrong stays visible until the next try.
+    let settings = [("HEIMDEX_FAILPOINTS", "store_optimization"), ("HEIMDEX_STORE_RETRY_MS", "3000")];
+    let store = Spawned::start(data.path(), &with(&settings));
     let reader = client(&store.address);
     let mut writers = Writers::start(&store.address, &model, 1);
     let shown = loop {

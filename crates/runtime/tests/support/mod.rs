@@ -78,6 +78,11 @@ impl Drop for InHand<'_> {
     }
 }
 
+/// Stands for work that takes its time.
+async fn take(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
 /// Does what the text says: `ok`, `slow 300` (milliseconds), `transient`, `permanent`, `unavailable`, `panic`, or a way
 /// to die: `abort`, `overflow` (the stack), `exhaust` (the memory), `segfault`, `killed` (as by the kernel's memory killer).
 async fn obey(seen: &Seen, text: &str) -> Result<(), Asked> {
@@ -85,7 +90,7 @@ async fn obey(seen: &Seen, text: &str) -> Result<(), Asked> {
     tracing::info!(text, "in hand");
     match text.split_once(' ').unwrap_or((text, "")) {
         ("slow", millis) => {
-            tokio::time::sleep(Duration::from_millis(millis.parse().unwrap())).await;
+            take(millis.parse().unwrap()).await;
             Ok(())
         }
         ("transient", _) => fail(Class::Transient),
@@ -149,7 +154,7 @@ impl Stage for Accepting {
         let _in_hand = InHand::enter(&self.0, input.asset_id.as_str());
         let model = "all-minilm-l6-v2".parse().unwrap();
         let lineage = accept::accept(ctx, &input.asset_id, &model).await?;
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        take(40).await;
         let document = document("any", 1, ctx.lane, "ok");
         Ok(vec![DocumentExtracted { lineage, ..document }])
     }

@@ -238,7 +238,7 @@ pub async fn until(client: &Qdrant, status: CollectionStatus) -> String {
             }
         }
     };
-    let shown = tokio::time::timeout(Duration::from_secs(30), wait).await;
+    let shown = tokio::time::timeout(Duration::from_secs(120), wait).await;
     shown.unwrap_or_else(|_| panic!("the collection does not become {status:?}"))
 }
 
