@@ -101,7 +101,7 @@ impl<P: Points> Concluder<'_, P> {
         let seen = record::read::<Done>(self.ledger, &job.done_key()).await?;
         let head = match summary.head(job) {
             None => None,
-            Some(ours) => match self.fence(job).contend(&ours, summary.points, seen.is_some()).await? {
+            Some(ours) => match self.fence(job).contend(&ours, summary.points).await? {
                 Contest::Head(head) => Some(head),
                 Contest::Deleted(tombstone) => return self.bury(job, parts, &tombstone).await.map(Round::Forsaken),
             },

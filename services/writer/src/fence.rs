@@ -41,9 +41,9 @@ impl<P: Points> Fence<'_, P> {
     }
 
     /// Takes the head if this upload is the newest that was not deleted, and aligns the index with whatever the head is
-    /// then. `points` is how many points a head of ours must have; with `again`, it was concluded before, so a newer
-    /// upload that is deleted by now may have retired them.
-    pub(crate) async fn contend(&self, ours: &Head, points: u32, again: bool) -> Result<Contest, WriterError> {
+    /// then. `points` is how many points a head of ours must have. Some may be retired: a newer upload that is deleted by
+    /// now took them for an older one's, even before this upload was complete.
+    pub(crate) async fn contend(&self, ours: &Head, points: u32) -> Result<Contest, WriterError> {
         for _ in 0..ROUNDS {
             if let Some(tombstone) = self.tombstone(ours).await? {
                 return Ok(Contest::Deleted(tombstone));
@@ -53,7 +53,7 @@ impl<P: Points> Fence<'_, P> {
                 continue;
             }
             let Some(mut head) = self.align(head).await? else { continue };
-            if head.upload == ours.upload && !self.is_complete(&head, points, again).await? {
+            if head.upload == ours.upload && !self.is_complete(&head, points).await? {
                 self.points.revive(&self.place(&head), head.upload).await?;
                 let Some(aligned) = self.align(head).await? else { continue };
                 head = aligned;
@@ -90,18 +90,16 @@ impl<P: Points> Fence<'_, P> {
         Err(WriterError::Contended { key: self.key(), attempts: ROUNDS })
     }
 
-    /// Whether nothing needs to be revived. The exact count is a check, not a trigger: what it finds in a first conclusion
-    /// is for the operator.
-    async fn is_complete(&self, head: &Head, expected: u32, again: bool) -> Result<bool, WriterError> {
+    /// Whether all points are searchable. The exact count is a check, not a trigger: what else it finds is for the operator.
+    async fn is_complete(&self, head: &Head, expected: u32) -> Result<bool, WriterError> {
         let live = self.points.count_live(&self.place(head), head.upload).await?;
-        if live == u64::from(expected) {
-            return Ok(true);
+        if live != u64::from(expected) {
+            tracing::warn!(
+                org = %self.job.org, asset = %self.job.asset, upload = %head.upload, live, expected,
+                "the index does not hold what was written, unless another upload or a deletion came in between"
+            );
         }
-        tracing::warn!(
-            org = %self.job.org, asset = %self.job.asset, upload = %head.upload, live, expected,
-            "the index does not hold what was written, unless another upload or a deletion came in between"
-        );
-        Ok(!again)
+        Ok(live == u64::from(expected))
     }
 
     async fn tombstone(&self, head: &Head) -> Result<Option<Tombstone>, WriterError> {

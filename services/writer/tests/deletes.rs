@@ -203,6 +203,23 @@ async fn an_upload_that_a_deleted_one_had_replaced_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn points_that_a_deleted_upload_took_for_older_ones_come_back_too() {
+    let store = Store::start().await;
+    let bench = Bench::new(&store);
+    let first = Upload::new(&acme(), "a", 100, &[Some_(2)]).stored_at(10);
+    let second = Upload::new(&acme(), "a", 50, &[Some_(3), Some_(1)]).stored_at(30);
+    // The first becomes head while the second is half written, and retires that half.
+    assert!(bench.handle(second.event(0)).await.unwrap().is_empty());
+    bench.deliver(&first).await;
+    bench.delete(&Deletion::of(&acme(), "a", 20)).await;
+    let receipts = bench.handle(second.event(1)).await.unwrap();
+    let receipt = of(&receipts, second.lineage.upload);
+    assert_eq!((receipt.state, receipt.chunks), (ReceiptState::Indexed, 4));
+    let live = store.points(&acme()).await.count(second.lineage.upload, State::Live).await.unwrap();
+    assert_eq!(live, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_collection_is_searched_for_what_is_to_go() {
     let store = Store::start().await;
     let bench = Bench::new(&store);
