@@ -51,12 +51,12 @@ async fn latency_delays_both_ways() {
 
 #[tokio::test]
 async fn a_partition_holds_back_and_delivers_when_it_ends() {
-    let (proxy, mut client) = echo().await;
     for direction in [
         Weather { to_server: silent(), ..Weather::default() },
         Weather { to_client: silent(), ..Weather::default() },
         Weather::both(silent()),
     ] {
+        let (proxy, mut client) = echo().await;
         let before = proxy.touched();
         proxy.set(direction);
         client.write_all(b"late").await.unwrap();
