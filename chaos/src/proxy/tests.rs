@@ -50,28 +50,6 @@ async fn latency_delays_both_ways() {
 }
 
 #[tokio::test]
-async fn a_partition_holds_back_and_delivers_when_it_ends() {
-    for direction in [
-        Weather { to_server: silent(), ..Weather::default() },
-        Weather { to_client: silent(), ..Weather::default() },
-        Weather::both(silent()),
-    ] {
-        let (proxy, mut client) = echo().await;
-        let before = proxy.touched();
-        proxy.set(direction);
-        client.write_all(b"late").await.unwrap();
-        while proxy.touched() == before {
-            tokio::task::yield_now().await;
-        }
-        let mut answer = [0; 4];
-        assert_eq!(client.try_read(&mut answer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        proxy.set(Weather::default());
-        client.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, b"late");
-    }
-}
-
-#[tokio::test]
 async fn a_connection_made_during_a_partition_works_afterwards() {
     let (proxy, _client) = echo().await;
     proxy.set(Weather::both(silent()));
