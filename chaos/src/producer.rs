@@ -158,7 +158,8 @@ impl Producer {
         Ok(match (event.wish, event.asset.clone()) {
             (Wish::Upload(entry), Some(asset_id)) => {
                 let content = self.content(event, entry).await?;
-                let upload = AssetUploaded { asset_id, content, org, title: None, source: None, model: None };
+                let upload =
+                    AssetUploaded { asset_id, content, org, title: None, source: None, model: None, password: None };
                 (AssetUploaded::NAME, Envelope::wrap(SOURCE, &event.id, &upload)?)
             }
             (Wish::Delete, Some(asset_id)) => {

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::events::type_of;
 use crate::{
-    AssetDeleted, AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts,
-    EmbeddedChunk, Event, Failure, FailureClass, Lane, Lineage, Order, OrgPurged, Outcome, Page, PointId, Progress,
-    Receipt, ReceiptState, Sparse, StageName, StageTime, TokenError, UploadId, Vectors,
+    AssetDeleted, AssetUploaded, Attachment, Block, BlockKind, Chunk, ChunksCreated, ChunksEmbedded, Content,
+    DocumentExtracted, DocumentFacts, EmbeddedChunk, Event, Failure, FailureClass, Lane, Lineage, Order, OrgPurged,
+    Outcome, Page, PointId, Progress, Receipt, ReceiptState, Sparse, StageName, StageTime, TokenError, UploadId,
+    Vectors,
 };
 
 /// Why the contract files could not be made.
@@ -109,6 +110,7 @@ fn asset_uploaded() -> Result<AssetUploaded, TokenError> {
         title: Some("Travel policy".to_owned()),
         source: Some("travel-policy.txt".to_owned()),
         model: None,
+        password: None,
     })
 }
 
@@ -118,10 +120,13 @@ fn document_extracted() -> Result<DocumentExtracted, TokenError> {
         format: "pdf".to_owned(),
         language: Some("en".to_owned()),
         pages: vec![Page {
-            number: 1,
-            text: "Flights are booked through the travel desk.".to_owned(),
-            needs_ocr: false,
+            label: Some("1".to_owned()),
+            language: Some("en".to_owned()),
+            blocks: vec![Block { kind: BlockKind::Paragraph, span: [0, 43] }],
+            ..Page::plain(1, "Flights are booked through the travel desk.")
         }],
+        metadata: [("author".to_owned(), "The travel desk".to_owned())].into(),
+        attachments: vec![Attachment { name: "rates.csv".to_owned(), bytes: Some(1_024) }],
         warnings: Vec::new(),
     })
 }
@@ -144,8 +149,8 @@ fn chunk() -> Chunk {
         pages: vec![1],
         page_starts: vec![0],
         span: [0, 43],
-        heading_path: Vec::new(),
         content_hash: "5d41402abc4b2a76b9719d911017c592ae2c0e3b6e4f0a7f1b0f5d1c2a3b4c5d".to_owned(),
+        ..Chunk::default()
     }
 }
 

@@ -153,6 +153,7 @@ proptest! {
     ) {
         let asset = AssetUploaded {
             asset_id: "a".parse().unwrap(), content: Content::Text(text), org: None, title: None, source: None, model: None,
+            password: None,
         };
         let mut sent = Envelope::wrap(&source, &id, &asset).unwrap();
         if let Some(traceparent) = traceparent {

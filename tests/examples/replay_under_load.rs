@@ -82,6 +82,7 @@ async fn die(client: &Client, letters: u64, blob: &BlobRef) {
             title: None,
             source: None,
             model: None,
+            password: None,
         };
         let envelope = Envelope::wrap(SOURCE, &n.to_string(), &event).unwrap();
         client.bus().publisher().publish_asset(&LATE.parse().unwrap(), Lane::Bulk, envelope).await.unwrap();

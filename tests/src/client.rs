@@ -95,6 +95,7 @@ impl Client {
             title: None,
             source: None,
             model: None,
+            password: None,
         };
         let mut envelope = Envelope::wrap(SOURCE, &upload.event_id, &event)?;
         if let Some(sequence) = upload.sequence {

@@ -194,13 +194,13 @@ fn stage_libraries_know_no_broker() {
 }
 
 #[test]
-fn of_the_services_only_query_and_keeper_speak_to_the_broker() {
+fn of_the_services_only_query_keeper_and_gateway_speak_to_the_broker() {
     let packages = packages();
-    let exceptions = ["heimdex", "heimdex-query", "heimdex-keeper"];
+    let exceptions = ["heimdex", "heimdex-query", "heimdex-keeper", "heimdex-gateway"];
     let services = packages.iter().filter(|(_, p)| p.folder.starts_with(root().join("services")));
     let others = services.filter(|(name, _)| !exceptions.contains(&name.as_str()));
     let found = others.filter(|(_, p)| p.normal.contains("heimdex-bus"));
-    nothing("of the services, only query and keeper use bus", found.map(|(name, _)| format!("{name} is built on it")));
+    nothing("of the services, only query, keeper and gateway use bus", found.map(|(name, _)| format!("{name} is built on it")));
 }
 
 #[test]
@@ -250,7 +250,8 @@ fn libraries_depend_one_way() {
         ("heimdex-schemas", &[][..]),
         ("heimdex-lexical", &[][..]),
         ("heimdex-provision", &[][..]),
-        ("heimdex-embedding", &["heimdex-provision"][..]),
+        ("heimdex-embedding", &["heimdex-schemas", "heimdex-provision"][..]),
+        ("heimdex-auth", &["heimdex-schemas"][..]),
         ("heimdex-stage", &["heimdex-schemas"][..]),
         ("heimdex-index", &["heimdex-schemas"][..]),
         ("heimdex-bus", &["heimdex-schemas", "heimdex-stage"][..]),

@@ -97,8 +97,8 @@ fn chunk(lineage: &Lineage, (space, dimension): (&str, u32), ordinal: u32, rando
         pages: vec![1],
         page_starts: vec![0],
         span: [0, 600],
-        heading_path: Vec::new(),
         content_hash: format!("{ordinal:064x}"),
+        ..Chunk::default()
     };
     EmbeddedChunk {
         point_id: PointId::new(lineage.upload, space, ordinal),

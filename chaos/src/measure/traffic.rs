@@ -82,8 +82,15 @@ impl Traffic {
     pub async fn upload(&self, org: &Org, asset: &str, lane: Lane) -> anyhow::Result<Sent> {
         let (at, id) = (Instant::now(), Uuid::now_v7().to_string());
         let content = Content::Text(text(asset));
-        let event =
-            AssetUploaded { asset_id: asset.parse()?, content, org: None, title: None, source: None, model: None };
+        let event = AssetUploaded {
+            asset_id: asset.parse()?,
+            content,
+            org: None,
+            title: None,
+            source: None,
+            model: None,
+            password: None,
+        };
         let envelope = Envelope::wrap(SOURCE, &id, &event)?;
         loop {
             match self.bus.publisher().publish_asset(org, lane, envelope.clone()).await {

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use super::*;
 
+const SOON: Duration = Duration::from_secs(10);
+
 /// An upstream that sends everything back, and a proxy before it.
 async fn echo() -> (Proxy, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -47,6 +49,27 @@ async fn latency_delays_both_ways() {
     assert_eq!(ask(&mut client, b"hello").await.unwrap(), b"hello");
     assert!(begun.elapsed() >= latency * 2, "{:?}", begun.elapsed());
     assert_eq!(proxy.touched(), 2);
+}
+
+#[tokio::test]
+async fn a_partition_holds_back_and_delivers_when_it_ends() {
+    let (proxy, mut client) = echo().await;
+    // The connection to the server is made behind the client's back: it must be there before the partition is.
+    ask(&mut client, b"hello").await.unwrap();
+    for partition in [
+        Weather { to_server: silent(), ..Weather::default() },
+        Weather { to_client: silent(), ..Weather::default() },
+    ] {
+        let before = proxy.touched();
+        proxy.set(partition);
+        client.write_all(b"held back").await.unwrap();
+        heimdex_testkit::eventually!(SOON, proxy.touched() > before);
+        assert_eq!(client.try_read(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        proxy.set(Weather::default());
+        let mut answer = [0; 9];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"held back");
+    }
 }
 
 #[tokio::test]

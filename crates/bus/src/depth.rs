@@ -99,6 +99,22 @@ impl Bus {
         Ok(info.num_pending.saturating_add(info.num_ack_pending))
     }
 
+    /// Messages stored for `stage` in one lane that its consumer has passed over: nothing is on its way to anybody and
+    /// still they are there, because the broker lost the removal of what was acknowledged (its disk was full) or somebody
+    /// made the consumer anew behind them. 0 while anything moves; only a value that stays is meaningful.
+    ///
+    /// # Errors
+    /// As [`Bus::stream_messages`].
+    pub async fn stranded(&self, stage: StageName, lane: Lane) -> Result<u64, BusError> {
+        let info = self.consumer(stage, lane).await?;
+        if info.num_pending + info.num_ack_pending > 0 {
+            return Ok(0);
+        }
+        let stream = topology::input_stream(stage);
+        let stored = self.link().subjects(stream, &topology::filter(stage, lane)).await;
+        Ok(stored.map_err(|e| e.into_bus(format!("stream {stream}")))?.values().sum())
+    }
+
     /// Uploads that wait at the first stage in one lane, by org; orgs without any are left out.
     ///
     /// # Errors

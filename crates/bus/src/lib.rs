@@ -6,6 +6,7 @@
 pub mod blobs;
 mod claim;
 pub mod connection;
+mod content;
 pub mod dead_letter;
 pub mod delivery;
 pub mod depth;

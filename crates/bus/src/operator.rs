@@ -1,19 +1,12 @@
-//! What an operator's tools and strangers' clients can do behind our back, for drills and tests of how we cope.
+//! What an operator does to queues, and what strangers' clients can do behind our back: for mending, drills and tests.
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use heimdex_schemas::{Lane, StageName};
-use serde::Deserialize;
 
 use crate::connection::Bus;
 use crate::error::BusError;
-use crate::link::ApiError;
 use crate::topology;
-
-#[derive(Deserialize)]
-struct Deleted {
-    success: bool,
-}
 
 impl Bus {
     /// Publishes any bytes on any subject of a stream, unchecked, as a stranger's client would. Returns the sequence.
@@ -36,16 +29,18 @@ impl Bus {
     /// # Errors
     /// [`BusError::Missing`] when there is none.
     pub async fn delete_consumer(&self, stage: StageName, lane: Lane) -> Result<(), BusError> {
-        let name = topology::consumer_name(stage, lane);
-        let call = format!("CONSUMER.DELETE.{}.{name}", topology::input_stream(stage));
-        let deleted: Result<Deleted, ApiError> = self.link().api(&call, &()).await;
-        match deleted.map_err(|e| e.into_bus(format!("consumer {name}")))? {
-            Deleted { success: true } => Ok(()),
-            Deleted { success: false } => {
-                Err(BusError::Refused { what: format!("consumer {name}"), reason: "not deleted".to_owned() })
-            }
-        }
+        topology::delete_consumer(self.link(), stage, lane).await
     }
+
+    /// Makes a stage's consumer anew with our settings, so that it delivers all that is stored once more; a running stage
+    /// notices and goes on with it. The way out of [`Bus::stranded`] messages.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`] or [`BusError::Unavailable`]: then [`Bus::ensure`] makes the consumer.
+    pub async fn renew_consumer(&self, stage: StageName, lane: Lane) -> Result<(), BusError> {
+        topology::renew_consumer(self.link(), stage, lane).await
+    }
+
     /// Empties a stream, as an operator may by mistake. Returns how many messages are lost.
     ///
     /// # Errors

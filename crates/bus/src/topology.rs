@@ -104,6 +104,11 @@ pub(crate) fn subjects(stage: StageName) -> String {
     format!("{}.*.*", input(stage).0)
 }
 
+/// The subjects that `stage` reads in one lane, all orgs.
+pub(crate) fn filter(stage: StageName, lane: Lane) -> String {
+    lane_filter(input(stage).0, lane)
+}
+
 /// The durable consumer of one stage and lane.
 #[must_use]
 pub fn consumer_name(stage: StageName, lane: Lane) -> String {
@@ -202,6 +207,29 @@ fn objects(limits: &Limits, bucket: &str) -> Config {
     }
 }
 
+/// Makes the consumer of one stage and lane anew: it delivers all that is stored.
+pub(crate) async fn renew_consumer(link: &Link, stage: StageName, lane: Lane) -> Result<(), BusError> {
+    delete_consumer(link, stage, lane).await?;
+    let differences = ensure_consumer(link, stage, &consumer(stage, lane, &link.options.limits)).await?;
+    if differences.is_empty() { Ok(()) } else { Err(TopologyError { differences }.into()) }
+}
+
+#[derive(serde::Deserialize)]
+struct Deleted {
+    success: bool,
+}
+
+pub(crate) async fn delete_consumer(link: &Link, stage: StageName, lane: Lane) -> Result<(), BusError> {
+    let name = consumer_name(stage, lane);
+    let of = format!("consumer {name}");
+    let deleted: Result<Deleted, ApiError> =
+        link.api(&format!("CONSUMER.DELETE.{}.{name}", input_stream(stage)), &()).await;
+    match deleted.map_err(|e| e.into_bus(of.clone()))? {
+        Deleted { success: true } => Ok(()),
+        Deleted { success: false } => Err(BusError::Refused { what: of, reason: "not deleted".to_owned() }),
+    }
+}
+
 fn consumer(stage: StageName, lane: Lane, limits: &Limits) -> pull::Config {
     pull::Config {
         durable_name: Some(consumer_name(stage, lane)),
@@ -211,7 +239,7 @@ fn consumer(stage: StageName, lane: Lane, limits: &Limits) -> pull::Config {
         ack_wait: limits.ack_wait,
         max_deliver: -1,
         max_ack_pending: limits.max_ack_pending,
-        filter_subject: lane_filter(input(stage).0, lane),
+        filter_subject: filter(stage, lane),
         ..pull::Config::default()
     }
 }

@@ -48,7 +48,9 @@ fn document(asset: &str, sequence: u64, text: &str) -> DocumentExtracted {
         lineage: lineage(asset, sequence),
         format: "txt".to_owned(),
         language: None,
-        pages: vec![Page { number: 1, text: text.to_owned(), needs_ocr: false }],
+        pages: vec![Page::plain(1, text)],
+        metadata: Default::default(),
+        attachments: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -61,6 +63,7 @@ fn upload(asset: &str, text: &str) -> Envelope {
         title: None,
         source: None,
         model: None,
+        password: None,
     })
 }
 

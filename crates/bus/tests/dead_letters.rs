@@ -33,6 +33,7 @@ async fn upload(bus: &Bus, asset: &str, event_id: &str) -> Box<Delivery> {
         title: None,
         source: None,
         model: "m".parse().ok(),
+        password: None,
     };
     let envelope = Envelope::wrap("/cms", event_id, &event).unwrap().with_extension("traceparent", TRACE);
     bus.publisher().publish_asset(&org(), Lane::Interactive, envelope).await.unwrap();

@@ -76,6 +76,7 @@ async fn upload(bus: &Bus, lane: Lane, name: &str) -> u64 {
         title: None,
         source: None,
         model: None,
+        password: None,
     };
     let envelope = Envelope::wrap("/cms", name, &event).unwrap();
     bus.publisher().publish_asset(&org(), lane, envelope).await.unwrap().sequence

@@ -21,7 +21,7 @@ fn org(name: &str) -> Org {
 fn upload(asset: &str) -> Envelope {
     let content = Content::Text("text".to_owned());
     let asset_id = asset.parse().unwrap();
-    envelope(&AssetUploaded { asset_id, content, org: None, title: None, source: None, model: None })
+    envelope(&AssetUploaded { asset_id, content, org: None, title: None, source: None, model: None, password: None })
 }
 
 async fn publish(bus: &Bus, of: &str, count: usize) {

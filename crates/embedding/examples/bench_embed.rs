@@ -1,15 +1,16 @@
 //! Prints what one provider reaches on the lines of a file, as JSON. One process per provider:
-//! `cargo run --release -p heimdex-embedding --example bench_embed -- openvino bf16 4096 texts.txt`
+//! `cargo run --release -p heimdex-embedding --example bench_embed -- openvino bf16 4096 texts.txt all-minilm-l6-v2`
 
-use heimdex_embedding::{Embedder, Libraries, Limits, Options, Provider, bench, default_model};
+use heimdex_embedding::{Embedder, Libraries, Limits, Options, Provider, bench, catalogue};
 use heimdex_provision::for_stderr;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [provider, precision, batch_tokens, file] = arguments.as_slice() else {
-        return Err("usage: bench_embed PROVIDER PRECISION BATCH_TOKENS FILE".into());
+    let [provider, precision, batch_tokens, file, model] = arguments.as_slice() else {
+        return Err("usage: bench_embed PROVIDER PRECISION BATCH_TOKENS FILE MODEL".into());
     };
     let provider: Provider = provider.parse()?;
+    let entry = catalogue::find(model).ok_or("MODEL is not in the catalogue")?;
     let progress = for_stderr();
     let libraries = Libraries::ensure(provider, progress.as_ref())?;
     let options = Options {
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         precision: precision.parse()?,
         libraries,
         limits: Limits { batch_tokens: batch_tokens.parse()?, ..Limits::default() },
-        ..Options::new(default_model(progress.as_ref())?)
+        ..Options::new(entry.ensure(progress.as_ref())?)
     };
     let embedder = Embedder::open(options)?;
     let content = std::fs::read_to_string(file)?;

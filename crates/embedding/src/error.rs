@@ -67,6 +67,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The folder holds a model that Heimdex does not know how to run.
+    #[error("model {}: {what}", path.display())]
+    Unsupported {
+        /// The folder or file.
+        path: PathBuf,
+        /// What of it.
+        what: Unsupported,
+    },
     /// The file system failed.
     #[error("{}: {message}", path.display())]
     Io {
@@ -75,6 +83,39 @@ pub enum Error {
         /// What the system said.
         message: String,
     },
+}
+
+/// What of a sentence-transformers folder cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// `model_type` of `config.json`.
+    #[error("model type {0} is none of bert, roberta, xlm-roberta, camembert, mpnet")]
+    Architecture(String),
+    /// `hidden_act` of `config.json`.
+    #[error("activation {0} is not gelu")]
+    Activation(String),
+    /// Kind or number of positions.
+    #[error("position embeddings {0} are not absolute, or there are none")]
+    Positions(String),
+    /// Something other than mean or cls.
+    #[error("pooling by {0} is neither mean nor cls")]
+    Pooling(String),
+    /// A module of `modules.json` that changes vectors in a way not known here.
+    #[error("module {0} is none of Transformer, Pooling, Normalize")]
+    Module(String),
+    /// Weights that are not one safetensors file of the architecture's tensors.
+    #[error("weights: {0}")]
+    Weights(String),
+    /// Texts are changed before they are tokenized, or there is no `tokenizer.json`.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+}
+
+impl Unsupported {
+    /// The error that names where it was found.
+    pub(crate) fn at(self, path: impl Into<PathBuf>) -> Error {
+        Error::Unsupported { path: path.into(), what: self }
+    }
 }
 
 impl Error {

@@ -1,10 +1,11 @@
 //! Models, their ONNX export, execution providers, the tokenizer and the batcher.
 //!
-//! [`Embedder::open`] opens a model folder on the best provider of this machine; [`default_model`] provides the folder of
-//! the default one. The chunker needs only [`tokenizer`]. Nothing here knows the pipeline, the broker or the index.
+//! [`Embedder::open`] opens a model folder on the best provider of this machine; [`catalogue`] provides the folders of
+//! the models known by name. The chunker needs only [`tokenizer`]. Nothing here knows the pipeline, the broker or the index.
 
 pub mod batcher;
 pub mod bench;
+pub mod catalogue;
 pub mod export;
 pub mod import;
 pub mod model;
@@ -19,9 +20,9 @@ mod pooling;
 mod runtime;
 
 pub use batcher::{Lane, Limits, Vector};
+pub use catalogue::{DEFAULT_MODEL, default_model, located_default_model};
 pub use embedder::{Embedder, Kind, Options};
-pub use error::Error;
-pub use import::{DEFAULT_MODEL, default_model, located_default_model};
+pub use error::{Error, Unsupported};
 pub use model::{Model, Numerics, Space};
 pub use provider::{Libraries, Precision, Provider};
 pub use tokenizer::{Tokenizer, Tokens};

@@ -58,6 +58,9 @@ pub struct Manifest {
     /// SPDX identifier.
     #[serde(default)]
     pub license: String,
+    /// Where the weights come from, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// ONNX files by precision.
     pub onnx: OnnxFiles,
 }
@@ -68,6 +71,9 @@ pub struct Manifest {
 pub struct OnnxFiles {
     /// The 32-bit export, also the source of bf16 (which the provider rounds to itself).
     pub fp32: String,
+    /// The 16-bit export, for GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fp16: Option<String>,
 }
 
 /// A model folder that was read and makes sense.
@@ -126,6 +132,22 @@ impl Model {
     #[must_use]
     pub fn onnx_fp32(&self) -> PathBuf {
         self.dir.join(&self.manifest.onnx.fp32)
+    }
+
+    /// The 16-bit ONNX file, if it was exported.
+    #[must_use]
+    pub fn onnx_fp16(&self) -> Option<PathBuf> {
+        self.manifest.onnx.fp16.as_ref().map(|name| self.dir.join(name))
+    }
+
+    /// Bytes of its folder on disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bytes_on_disk(&self) -> Result<u64, Error> {
+        let entries = fs::read_dir(&self.dir).map_err(Error::io(&self.dir))?;
+        let sizes = entries.map(|entry| entry.and_then(|entry| entry.metadata()).map(|meta| meta.len()));
+        sizes.sum::<Result<u64, _>>().map_err(Error::io(&self.dir))
     }
 
     /// Loads its tokenizer.
@@ -261,7 +283,8 @@ mod tests {
             document_prefix: String::new(),
             languages: vec!["en".into()],
             license: "Apache-2.0".into(),
-            onnx: OnnxFiles { fp32: "model.onnx".into() },
+            source: String::new(),
+            onnx: OnnxFiles { fp32: "model.onnx".into(), fp16: None },
         }
     }
 

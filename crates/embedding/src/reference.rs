@@ -27,6 +27,10 @@ pub struct ReferenceVector {
 /// all-MiniLM-L6-v2, 16 texts in several languages, computed in 32-bit floats by the model's published code.
 const ALL_MINILM_L6_V2: &str = include_str!("../reference/all-minilm-l6-v2.json");
 
+/// multilingual-e5-small, 18 texts: the weights of the 4-bit blocks in 64-bit arithmetic (`reference/encoders.py`), the
+/// token ids from the library `sentencepiece`.
+const MULTILINGUAL_E5_SMALL: &str = include_str!("../reference/multilingual-e5-small.json");
+
 impl Reference {
     /// Reads the JSON form.
     ///
@@ -39,8 +43,8 @@ impl Reference {
     /// The JSON text of the built-in reference for these weights, if there is one.
     #[must_use]
     pub fn built_in(weights_sha256: &str) -> Option<&'static str> {
-        let reference = Self::parse(ALL_MINILM_L6_V2).ok()?;
-        (reference.weights_sha256 == weights_sha256).then_some(ALL_MINILM_L6_V2)
+        let is_of = |text: &&str| Self::parse(text).is_ok_and(|known| known.weights_sha256 == weights_sha256);
+        [ALL_MINILM_L6_V2, MULTILINGUAL_E5_SMALL].into_iter().find(is_of)
     }
 
     /// The texts of the built-in reference, which suit any model.
@@ -91,12 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_reference_is_well_formed() {
-        let reference = Reference::parse(ALL_MINILM_L6_V2).unwrap();
-        assert_eq!(reference.vectors.len(), 16);
-        assert!(reference.vectors.iter().all(|v| v.embedding.len() == 384));
-        assert!(Reference::built_in(&reference.weights_sha256).is_some());
+    fn the_built_in_references_are_well_formed() {
+        for (text, vectors) in [(ALL_MINILM_L6_V2, 16), (MULTILINGUAL_E5_SMALL, 18)] {
+            let reference = Reference::parse(text).unwrap();
+            assert_eq!(reference.vectors.len(), vectors);
+            assert!(reference.vectors.iter().all(|v| v.embedding.len() == 384));
+            assert_eq!(Reference::built_in(&reference.weights_sha256), Some(text));
+            assert!(reference.lowest_cosine(&[]) < 0.0);
+        }
         assert!(Reference::built_in("00").is_none());
-        assert!(reference.lowest_cosine(&[]) < 0.0);
     }
 }

@@ -2,9 +2,22 @@
 //!
 //! Nothing here ever truncates or pads: a `tokenizer.json` that asks for either is told otherwise at load.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::SystemTime,
+};
 
 use crate::error::Error;
+
+/// A file as it was when it was loaded.
+type Stamp = (PathBuf, u64, Option<SystemTime>);
+
+/// The tokenizers in use in this process. A vocabulary of 250,000 pieces takes 280 MB once it is loaded, and the chunker,
+/// the embedder and the query service of one process all need it.
+static LOADED: Mutex<Option<HashMap<Stamp, Weak<tokenizers::Tokenizer>>>> = Mutex::new(None);
 
 /// A tokenizer and the window of the model it belongs to. Cheap to clone.
 #[derive(Clone)]
@@ -44,13 +57,9 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] when the file cannot be read or understood.
     pub fn from_file(path: impl AsRef<Path>, max_tokens: usize) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let mut inner = tokenizers::Tokenizer::from_file(path)
-            .map_err(|error| Error::Tokenizer(format!("{}: {error}", path.display())))?;
-        inner.with_truncation(None).map_err(tokenizer_error)?;
-        inner.with_padding(None);
+        let inner = shared(path.as_ref())?;
         let probe = inner.encode("", true).map_err(tokenizer_error)?;
-        Ok(Self { special_tokens: probe.len(), inner: Arc::new(inner), max_tokens })
+        Ok(Self { special_tokens: probe.len(), inner, max_tokens })
     }
 
     /// Tokens of `text` with their byte ranges, without special tokens.
@@ -109,6 +118,60 @@ impl Tokenizer {
     }
 }
 
+/// The tokenizer of the file at `path`: the one that is loaded already while somebody uses it and the file is the same.
+fn shared(path: &Path) -> Result<Arc<tokenizers::Tokenizer>, Error> {
+    let meta = fs::metadata(path).map_err(|error| Error::Tokenizer(format!("{}: {error}", path.display())))?;
+    let stamp = (path.to_path_buf(), meta.len(), meta.modified().ok());
+    // Held while it is loaded, so that two who ask at once load it once.
+    let mut guard = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = guard.get_or_insert_default();
+    if let Some(found) = loaded.get(&stamp).and_then(Weak::upgrade) {
+        return Ok(found);
+    }
+    let inner = Arc::new(load(path)?);
+    loaded.retain(|_, known| known.strong_count() > 0);
+    loaded.insert(stamp, Arc::downgrade(&inner));
+    Ok(inner)
+}
+
+fn load(path: &Path) -> Result<tokenizers::Tokenizer, Error> {
+    let mut inner = tokenizers::Tokenizer::from_file(path)
+        .map_err(|error| Error::Tokenizer(format!("{}: {error}", path.display())))?;
+    inner.with_truncation(None).map_err(tokenizer_error)?;
+    inner.with_padding(None);
+    Ok(inner)
+}
+
 fn tokenizer_error(error: tokenizers::Error) -> Error {
     Error::Tokenizer(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    const WORDS: &str = r#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "model": {"type": "WordLevel", "vocab": {"<unk>": 0, "a": 1}, "unk_token": "<unk>"}}"#;
+
+    #[test]
+    fn a_vocabulary_is_loaded_once_while_it_is_used_and_again_when_its_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        fs::write(&path, WORDS).unwrap();
+        let (one, other) = (Tokenizer::from_file(&path, 8).unwrap(), Tokenizer::from_file(&path, 9).unwrap());
+        assert!(Arc::ptr_eq(&one.inner, &other.inner));
+        assert_eq!((one.max_tokens(), other.max_tokens()), (8, 9));
+        fs::write(&path, WORDS.replace("\"a\": 1", "\"a\": 1, \"b\": 2")).unwrap();
+        let changed = Tokenizer::from_file(&path, 8).unwrap();
+        assert_eq!(changed.tokenize("a b").unwrap().ids, [1, 2]);
+        assert_eq!(one.tokenize("a b").unwrap().ids, [1, 0]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Tokenizer::from_file("/no/such/tokenizer.json", 8).err().unwrap();
+        assert!(matches!(&error, Error::Tokenizer(reason) if reason.contains("/no/such")), "{error}");
+    }
 }

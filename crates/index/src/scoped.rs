@@ -229,7 +229,7 @@ fn document(lineage: &Lineage, facts: &DocumentFacts, part: &Vectors, chunk: &Em
         page_starts: text.page_starts.clone(),
         span: text.span,
         heading_path: text.heading_path.clone(),
-        language: facts.language.clone(),
+        language: text.language.clone().or_else(|| facts.language.clone()),
         title: lineage.title.clone(),
         source: lineage.source.clone(),
         model: lineage.model.clone(),

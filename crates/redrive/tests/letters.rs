@@ -144,6 +144,7 @@ async fn a_late_stages_letter_can_begin_anew() {
         title: None,
         source: None,
         model: None,
+        password: None,
     };
     let envelope = Envelope::wrap("/test", "a-1", &event).unwrap();
     assert_eq!(lineage.upload, UploadId::new(&lineage.org, "/test", "a-1"));
@@ -151,7 +152,9 @@ async fn a_late_stages_letter_can_begin_anew() {
         lineage: lineage.clone(),
         format: "txt".to_owned(),
         language: None,
-        pages: vec![Page { number: 1, text: "t".to_owned(), needs_ocr: false }],
+        pages: vec![Page::plain(1, "t")],
+        metadata: Default::default(),
+        attachments: Vec::new(),
         warnings: Vec::new(),
     };
     world.bus.publisher().publish(StageName::Extractor, &document, None).await.unwrap();

@@ -231,6 +231,7 @@ fn upload(event_id: &str) -> Envelope {
         title: None,
         source: None,
         model: None,
+        password: None,
     };
     Envelope::wrap("/cms", event_id, &event).unwrap()
 }

@@ -208,8 +208,6 @@ pub struct Config {
     pub stage: StageConfig,
 }
 
-const DEFAULT_MODEL: &str = "all-minilm-l6-v2";
-
 impl Config {
     /// From the process's environment.
     ///
@@ -224,7 +222,7 @@ impl Config {
     /// # Errors
     /// As [`Config::from_env`].
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let model = variables.text("HEIMDEX_MODEL").unwrap_or(DEFAULT_MODEL);
+        let model = variables.text("HEIMDEX_MODEL").unwrap_or(heimdex_schemas::DEFAULT_MODEL);
         let model = model.parse().map_err(|e: heimdex_schemas::TokenError| ConfigError {
             key: "HEIMDEX_MODEL".to_owned(),
             value: model.to_owned(),

@@ -44,4 +44,9 @@ pub trait Stage: Send + Sync + 'static {
         ctx: &Context,
         input: Self::In,
     ) -> impl Future<Output = Result<Vec<Self::Out>, Self::Error>> + Send;
+
+    /// The outputs that `handle` made for this message are stored for good: what it kept to resume its work may go.
+    fn published(&self, _ctx: &Context) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }

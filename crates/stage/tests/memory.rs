@@ -12,8 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 fn context(sequence: u64, event_id: &str) -> Context {
     let content = Content::Text("x".to_owned());
-    let asset =
-        AssetUploaded { asset_id: "a".parse().unwrap(), content, org: None, title: None, source: None, model: None };
+    let asset = AssetUploaded {
+        asset_id: "a".parse().unwrap(),
+        content,
+        org: None,
+        title: None,
+        source: None,
+        model: None,
+        password: None,
+    };
     Context {
         envelope: Envelope::wrap("/cms", event_id, &asset).unwrap(),
         org: "acme".parse().unwrap(),

@@ -12,7 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 fn event(text: String) -> AssetUploaded {
     let content = Content::Text(text);
-    AssetUploaded { asset_id: "a b".parse().unwrap(), content, org: None, title: None, source: None, model: None }
+    AssetUploaded {
+        asset_id: "a b".parse().unwrap(),
+        content,
+        org: None,
+        title: None,
+        source: None,
+        model: None,
+        password: None,
+    }
 }
 
 /// As a stage sees it: attributes without data, and what a claim check or an operator added.

@@ -42,11 +42,12 @@ pub enum Part {
     Writer,
     Query,
     Keeper,
+    Gateway,
 }
 
 impl Part {
     /// In the order in which they start.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Nats,
         Self::Store,
         Self::Extractor,
@@ -55,6 +56,7 @@ impl Part {
         Self::Writer,
         Self::Query,
         Self::Keeper,
+        Self::Gateway,
     ];
 
     /// The argument of `--only`.
@@ -69,6 +71,7 @@ impl Part {
             Self::Writer => "writer",
             Self::Query => "query",
             Self::Keeper => "keeper",
+            Self::Gateway => "gateway",
         }
     }
 
@@ -77,7 +80,13 @@ impl Part {
         match self {
             Self::Nats => Some("nats-server"),
             Self::Store => Some("heimdex"),
-            Self::Extractor | Self::Chunker | Self::Embedder | Self::Writer | Self::Query | Self::Keeper => None,
+            Self::Extractor
+            | Self::Chunker
+            | Self::Embedder
+            | Self::Writer
+            | Self::Query
+            | Self::Keeper
+            | Self::Gateway => None,
         }
     }
 }

@@ -22,6 +22,33 @@ pub struct AssetUploaded {
     /// The embedding model; the service's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
+    /// Opens the document when it is encrypted; the empty password is tried without being given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+}
+
+/// A secret: it travels with its event and is shown nowhere.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Password(String);
+
+impl Password {
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself, for whoever opens the document.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// Where the bytes are. Public events above 64 KiB travel as `blob`.
@@ -69,4 +96,14 @@ pub struct OrgPurged {
     /// Shown in the receipt's audit trail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        assert_eq!(format!("{:?}", Some(Password::new("hunter2"))), "Some(***)");
+    }
 }

@@ -1,5 +1,7 @@
 //! Chunks, and chunks with vectors.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +20,16 @@ pub struct ChunksCreated {
 }
 
 /// A piece of text that fits the model's window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Chunk {
     /// Position in the document, from 0.
     pub ordinal: u32,
+    /// Stands before `text` when it is embedded, outside the span: the header rows of a table that was split, and the
+    /// headings when they are embedded. Mostly empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
     pub text: String,
-    /// Tokens of the model's tokenizer, without its special tokens.
+    /// Tokens of [`Chunk::input`] by the model's tokenizer, without its special tokens.
     pub tokens: u32,
     /// The pages the chunk touches, ascending.
     pub pages: Vec<u32>,
@@ -34,8 +40,22 @@ pub struct Chunk {
     pub span: [u64; 2],
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heading_path: Vec<String>,
-    /// Lower-case hexadecimal SHA-256 of the normalized text.
+    /// ISO 639-1, where it differs from the document's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The first and the last ordinal of the chunks of the same section: the context around a hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<[u32; 2]>,
+    /// Lower-case hexadecimal SHA-256 of the normalized [`Chunk::input`].
     pub content_hash: String,
+}
+
+impl Chunk {
+    /// What is embedded: the prefix on lines of its own, then the text.
+    #[must_use]
+    pub fn input(&self) -> Cow<'_, str> {
+        if self.prefix.is_empty() { Cow::Borrowed(&self.text) } else { Cow::Owned([&self.prefix, "\n", &self.text].concat()) }
+    }
 }
 
 /// One part, embedded or given up.

@@ -6,9 +6,9 @@ mod document;
 mod lineage;
 mod outcome;
 
-pub use asset::{AssetDeleted, AssetUploaded, Content, OrgPurged};
+pub use asset::{AssetDeleted, AssetUploaded, Content, OrgPurged, Password};
 pub use chunks::{Chunk, ChunksCreated, ChunksEmbedded, EmbeddedChunk, MissingChunk, Outcome, Sparse, Vectors};
-pub use document::{DocumentExtracted, DocumentFacts, Page, Warning};
+pub use document::{Attachment, Block, BlockKind, DocumentExtracted, DocumentFacts, Page, Warning};
 pub use lineage::{Lineage, StageTime};
 pub use outcome::{Failure, FailureClass, Progress, Receipt, ReceiptState};
 

@@ -1,45 +1,63 @@
 //! Pieces to chunks: texts, pages, character spans and content hashes.
 
+use std::ops::Range;
+
+use heimdex_schemas::Chunk;
 use heimdex_schemas::token::hex;
-use heimdex_schemas::{Chunk, Page};
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::document::DocumentText;
 use crate::error::Error;
+use crate::parents::Parents;
 use crate::strategy::{Piece, Strategy};
 use crate::tokens::TokenOffsets;
 
-/// The chunks of a document. None when its pages hold no token.
+/// The chunks of a document. None when its pages hold no token. At most `parent_chunks` are the context of each.
 ///
 /// # Errors
 /// See [`Strategy::cut`]; more chunks than a `u32` can number.
-pub fn chunk_document(pages: &[Page], strategy: &dyn Strategy, tokens: &dyn TokenOffsets) -> Result<Vec<Chunk>, Error> {
-    let document = DocumentText::new(pages);
-    let pieces = strategy.cut(document.text(), tokens)?;
+pub fn chunk_document(
+    document: &DocumentText,
+    strategy: &dyn Strategy,
+    tokens: &dyn TokenOffsets,
+    parent_chunks: usize,
+) -> Result<Vec<Chunk>, Error> {
+    let pieces = strategy.cut(document, tokens)?;
     let too_many = |_| Error::TooManyChunks(pieces.len());
     u32::try_from(pieces.len()).map_err(too_many)?;
+    let parents = Parents::new(document.outline(), &pieces, parent_chunks);
     let (mut starts, mut ends) = (CharOffsets::new(document.text()), CharOffsets::new(document.text()));
-    let chunks = (0..).zip(&pieces).map(|(ordinal, piece)| {
+    let chunks = pieces.iter().enumerate().map(|(ordinal, piece)| {
         let span = [starts.at(piece.bytes.start), ends.at(piece.bytes.end)];
-        chunk(&document, piece, ordinal, span)
+        chunk(document, piece, span, (ordinal, &parents))
     });
     Ok(chunks.collect())
 }
 
-fn chunk(document: &DocumentText, piece: &Piece, ordinal: u32, span: [u64; 2]) -> Chunk {
-    let text = document.text().get(piece.bytes.clone()).unwrap_or_default();
+fn chunk(document: &DocumentText, piece: &Piece, span: [u64; 2], (ordinal, parents): (usize, &Parents<'_>)) -> Chunk {
     let (pages, page_starts) = document.pages_in(&piece.bytes).into_iter().unzip();
-    Chunk {
-        ordinal,
-        text: text.to_owned(),
-        tokens: u32::try_from(piece.tokens).unwrap_or(u32::MAX),
+    let outline = document.outline();
+    let path = outline.path(outline.main_section(&piece.bytes));
+    let chunk = Chunk {
+        ordinal: number(ordinal),
+        prefix: piece.prefix.clone(),
+        text: document.slice(piece.bytes.clone()).to_owned(),
+        tokens: number(piece.tokens),
         pages,
         page_starts,
         span,
-        heading_path: Vec::new(),
-        content_hash: content_hash(text),
-    }
+        heading_path: path.into_iter().map(str::to_owned).collect(),
+        language: document.other_language(&piece.bytes).map(str::to_owned),
+        parent: parents.of(ordinal).map(|Range { start, end }| [number(start), number(end - 1)]),
+        content_hash: String::new(),
+    };
+    Chunk { content_hash: content_hash(&chunk.input()), ..chunk }
+}
+
+/// Chunks were counted with `u32` before, and none has as many tokens.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Lower-case hexadecimal SHA-256 of `text` in NFC with each run of white space as one space and none at its ends: equal

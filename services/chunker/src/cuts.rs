@@ -24,6 +24,8 @@ pub(crate) enum Grade {
     Grapheme,
     /// Words (UAX #29).
     Word,
+    /// Clauses: a comma, a semicolon or a colon is before the cut.
+    Clause,
 }
 
 /// One entry for each token of a text, in order.
@@ -112,12 +114,17 @@ impl<'a> Places<'a> {
         self.word = advance(&mut self.words, self.word, at);
         self.cluster = advance(&mut self.clusters, self.cluster, at);
         match (self.word == at, self.cluster == at, self.text.is_char_boundary(at)) {
+            (true, _, _) if self.text.get(..at).is_some_and(ends_clause) => Grade::Clause,
             (true, _, _) => Grade::Word,
             (_, true, _) => Grade::Grapheme,
             (_, _, true) => Grade::Character,
             _ => Grade::Nothing,
         }
     }
+}
+
+fn ends_clause(before: &str) -> bool {
+    before.trim_end().ends_with([',', ';', ':', '、', '，', '；', '：', '،', '؛'])
 }
 
 /// The first boundary at `at` or behind it; `usize::MAX` when there is none.

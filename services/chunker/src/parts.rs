@@ -11,19 +11,23 @@ pub(crate) fn split(chunks: Vec<Chunk>, settings: &Settings) -> Vec<Vec<Chunk>> 
     let mut bytes = 0;
     for chunk in chunks {
         let full = parts.last().is_some_and(|part: &Vec<Chunk>| {
-            let over = bytes + chunk.text.len() > settings.part_bytes && !part.is_empty();
+            let over = bytes + size(&chunk) > settings.part_bytes && !part.is_empty();
             over || part.len() >= settings.part_chunks
         });
         if full {
             parts.push(Vec::new());
             bytes = 0;
         }
-        bytes += chunk.text.len();
+        bytes += size(&chunk);
         if let Some(part) = parts.last_mut() {
             part.push(chunk);
         }
     }
     parts
+}
+
+fn size(chunk: &Chunk) -> usize {
+    chunk.prefix.len() + chunk.text.len()
 }
 
 #[cfg(test)]
@@ -34,15 +38,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn chunks(sizes: &[usize]) -> Vec<Chunk> {
-        let chunk = |(ordinal, size): (u32, &usize)| Chunk {
-            ordinal,
-            text: "x".repeat(*size),
-            tokens: 1,
-            pages: vec![1],
-            page_starts: vec![0],
-            span: [0, 1],
-            heading_path: Vec::new(),
-            content_hash: String::new(),
+        let chunk = |(ordinal, size): (u32, &usize)| {
+            let (prefix, text) = ("x".repeat(size / 3), "x".repeat(size - size / 3));
+            Chunk { ordinal, prefix, text, ..Chunk::default() }
         };
         (0..).zip(sizes).map(chunk).collect()
     }
@@ -62,7 +60,7 @@ mod tests {
             let settings = Settings { part_chunks, part_bytes, ..Settings::default() };
             let parts = split(chunks(&sizes), &settings);
             for part in &parts {
-                let bytes: usize = part.iter().map(|chunk| chunk.text.len()).sum();
+                let bytes: usize = part.iter().map(super::size).sum();
                 prop_assert!(!part.is_empty() && part.len() <= part_chunks);
                 prop_assert!(bytes <= part_bytes || part.len() == 1);
             }

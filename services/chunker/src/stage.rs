@@ -7,8 +7,8 @@ use heimdex_stage::{Context, Stage, StageName};
 
 use crate::chunk::chunk_document;
 use crate::config::{ConfigError, Settings};
+use crate::document::DocumentText;
 use crate::error::Error;
-use crate::fixed::Fixed;
 use crate::parts;
 use crate::strategy::Strategy;
 use crate::tokens::TokenOffsets;
@@ -23,12 +23,12 @@ pub struct Chunker {
 }
 
 impl Chunker {
-    /// A chunker for `model`, whose tokenizer is `tokens`, with the [`Fixed`] strategy.
+    /// A chunker for `model`, whose tokenizer is `tokens`.
     ///
     /// # Errors
     /// Settings that make no sense.
     pub fn new(model: ModelName, tokens: Arc<dyn TokenOffsets>, settings: Settings) -> Result<Self, ConfigError> {
-        let strategy = Arc::new(Fixed::new(&settings, tokens.window())?);
+        let strategy: Arc<dyn Strategy> = settings.strategy(tokens.window())?.into();
         tracing::info!(
             %model,
             strategy = strategy.name(),
@@ -46,7 +46,8 @@ impl Chunker {
     }
 
     fn chunk(&self, document: DocumentExtracted) -> Result<Vec<ChunksCreated>, Error> {
-        let chunks = chunk_document(&document.pages, self.strategy.as_ref(), self.tokens.as_ref())?;
+        let text = DocumentText::new(&document.pages, document.language.as_deref());
+        let chunks = chunk_document(&text, self.strategy.as_ref(), self.tokens.as_ref(), self.settings.parent_chunks)?;
         tracing::debug!(
             upload = %document.lineage.upload,
             pages = document.pages.len(),

@@ -2,112 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+mod support;
 
-use heimdex_chunker::{Error, Fixed, Piece, Settings, Strategy as _, TokenOffsets, TokenizerError};
+use std::sync::atomic::Ordering::Relaxed;
+
+use heimdex_chunker::{DocumentText, Error, Fixed, Settings, Strategy as _};
+use heimdex_schemas::{Block, BlockKind, Page};
 use proptest::prelude::*;
+use support::{Counted, TOKENIZERS, bytes, check, pieces, plain, texts, without_overlaps, words};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-type Tokens = Vec<(usize, usize)>;
-
-/// A tokenizer made of a function, which counts what it is asked.
-struct Counted {
-    tokenize: fn(&str) -> Tokens,
-    calls: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Counted {
-    fn new(tokenize: fn(&str) -> Tokens) -> Self {
-        Self { tokenize, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
-    }
-}
-
-impl TokenOffsets for Counted {
-    fn name(&self) -> &str {
-        "counted"
-    }
-    fn offsets(&self, text: &str) -> Result<Tokens, TokenizerError> {
-        self.calls.fetch_add(1, Relaxed);
-        self.bytes.fetch_add(text.len(), Relaxed);
-        Ok((self.tokenize)(text))
-    }
-    fn window(&self) -> usize {
-        usize::MAX
-    }
-}
-
-/// One token for each word.
-fn words(text: &str) -> Tokens {
-    text.split_word_bound_indices()
-        .filter(|(_, word)| !word.trim().is_empty())
-        .map(|(at, word)| (at, at + word.len()))
-        .collect()
-}
-
-/// One token for each UTF-8 byte, all with the range of its character, as byte-level BPE reports them.
-fn bytes(text: &str) -> Tokens {
-    text.char_indices()
-        .filter(|(_, c)| !c.is_whitespace())
-        .flat_map(|(at, c)| std::iter::repeat_n((at, at + c.len_utf8()), c.len_utf8()))
-        .collect()
-}
-
-/// Word pieces of up to three characters; a word of more than 20 is one unknown token, so that half of it may be more.
-fn pieces(text: &str) -> Tokens {
-    words(text).into_iter().flat_map(|(start, end)| word_pieces(&text[start..end], start)).collect()
-}
-
-fn word_pieces(word: &str, start: usize) -> Tokens {
-    let places: Vec<usize> = word.char_indices().map(|(at, _)| start + at).chain([start + word.len()]).collect();
-    if places.len() > 21 {
-        return vec![(start, start + word.len())];
-    }
-    let firsts: Vec<usize> = places[..places.len() - 1].iter().copied().step_by(3).collect();
-    let ends = firsts.iter().skip(1).copied().chain([start + word.len()]);
-    firsts.iter().copied().zip(ends).collect()
-}
-
-const TOKENIZERS: [fn(&str) -> Tokens; 3] = [words, bytes, pieces];
-
 fn fixed(max_tokens: usize, overlap: usize, max_chunk_bytes: usize) -> Fixed {
-    let settings = Settings { max_tokens, overlap, max_chunk_bytes, ..Settings::default() };
+    let settings = Settings { max_tokens, overlap: Some(overlap), max_chunk_bytes, ..Settings::default() };
     Fixed::new(&settings, usize::MAX).unwrap()
-}
-
-fn check(text: &str, cut: &[Piece], max_tokens: usize, tokenize: fn(&str) -> Tokens) {
-    for piece in cut {
-        let count = tokenize(&text[piece.bytes.clone()]).len();
-        assert_eq!(count, piece.tokens);
-        assert!((1..=max_tokens).contains(&count), "{count} tokens in {piece:?}");
-    }
-    for pair in cut.windows(2) {
-        assert!(pair[0].bytes.start < pair[1].bytes.start, "{pair:?}");
-        assert!(pair[0].bytes.end < pair[1].bytes.end, "{pair:?}");
-    }
-}
-
-fn without_overlaps(text: &str, cut: &[Piece]) -> String {
-    let mut covered = 0;
-    let mut joined = String::new();
-    for piece in cut {
-        joined.push_str(&text[piece.bytes.start.max(covered)..piece.bytes.end]);
-        covered = piece.bytes.end;
-    }
-    joined
-}
-
-fn texts() -> impl Strategy<Value = String> {
-    let part = prop_oneof![
-        5 => "[a-zäß]{1,12}",
-        1 => "[a-z]{15,60}",
-        2 => "[東大寺カメラひらが한글]{1,12}",
-        1 => "e\u{301}{1,4}|👩\u{200d}👩\u{200d}👧|🇩🇪",
-        3 => "[ \n]{1,3}",
-        1 => "[.,'-]",
-        1 => "\\PC{1,5}",
-    ];
-    prop::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
 }
 
 proptest! {
@@ -119,7 +26,7 @@ proptest! {
         kind in 0_usize..3,
     ) {
         let tokenize = TOKENIZERS[kind];
-        let cut = fixed(max_tokens, overlap, 16 << 10).cut(&text, &Counted::new(tokenize)).unwrap();
+        let cut = fixed(max_tokens, overlap, 16 << 10).cut(&plain(&text), &Counted::new(tokenize)).unwrap();
         check(&text, &cut, max_tokens, tokenize);
         if tokenize(&text).is_empty() {
             prop_assert!(cut.is_empty());
@@ -131,7 +38,7 @@ proptest! {
     #[test]
     fn a_byte_limit_holds_and_loses_no_token(text in texts(), max_bytes in 30_usize..120, kind in 0_usize..3) {
         let tokenize = TOKENIZERS[kind];
-        let cut = fixed(16, 4, max_bytes).cut(&text, &Counted::new(tokenize)).unwrap();
+        let cut = fixed(16, 4, max_bytes).cut(&plain(&text), &Counted::new(tokenize)).unwrap();
         check(&text, &cut, 16, tokenize);
         prop_assert!(cut.iter().all(|piece| piece.bytes.len() <= max_bytes));
         let kept: String = without_overlaps(&text, &cut).split_whitespace().collect();
@@ -140,7 +47,7 @@ proptest! {
 
     #[test]
     fn words_that_fit_stay_whole(text in "([a-z]{1,20}[ .]{1,2}){0,80}", overlap in 0_usize..8) {
-        let cut = fixed(10, overlap, 16 << 10).cut(&text, &Counted::new(pieces)).unwrap();
+        let cut = fixed(10, overlap, 16 << 10).cut(&plain(&text), &Counted::new(pieces)).unwrap();
         let bounds: Vec<usize> = text.split_word_bound_indices().map(|(at, _)| at).chain([text.len()]).collect();
         for piece in &cut {
             prop_assert!(bounds.binary_search(&piece.bytes.start).is_ok(), "{piece:?}");
@@ -152,8 +59,8 @@ proptest! {
     fn cutting_is_deterministic(text in texts()) {
         let strategy = fixed(12, 5, 200);
         prop_assert_eq!(
-            strategy.cut(&text, &Counted::new(pieces)).unwrap(),
-            strategy.cut(&text, &Counted::new(pieces)).unwrap()
+            strategy.cut(&plain(&text), &Counted::new(pieces)).unwrap(),
+            strategy.cut(&plain(&text), &Counted::new(pieces)).unwrap()
         );
     }
 }
@@ -161,7 +68,7 @@ proptest! {
 #[test]
 fn neighbours_share_the_overlap() {
     let text = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
-    let cut = fixed(20, 5, 16 << 10).cut(&text, &Counted::new(words)).unwrap();
+    let cut = fixed(20, 5, 16 << 10).cut(&plain(&text), &Counted::new(words)).unwrap();
     let parts: Vec<Vec<&str>> =
         cut.iter().map(|piece| text[piece.bytes.clone()].split_whitespace().collect()).collect();
     assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 20, 20, 20, 20, 10]);
@@ -173,7 +80,7 @@ fn neighbours_share_the_overlap() {
 #[test]
 fn texts_without_tokens_have_no_pieces() {
     for text in ["", " ", "\n\n \n\n"] {
-        assert_eq!(fixed(10, 2, 100).cut(text, &Counted::new(words)).unwrap(), []);
+        assert_eq!(fixed(10, 2, 100).cut(&plain(text), &Counted::new(words)).unwrap(), []);
     }
 }
 
@@ -181,14 +88,14 @@ fn texts_without_tokens_have_no_pieces() {
 fn grapheme_clusters_stay_whole_in_a_text_without_words() {
     let family = "👩\u{200d}👩\u{200d}👧";
     let text = family.repeat(50);
-    let cut = fixed(40, 0, 16 << 10).cut(&text, &Counted::new(bytes)).unwrap();
+    let cut = fixed(40, 0, 16 << 10).cut(&plain(&text), &Counted::new(bytes)).unwrap();
     assert!(cut.len() > 1);
     assert!(cut.iter().all(|piece| piece.bytes.len() % family.len() == 0));
 }
 
 #[test]
 fn a_character_that_cannot_fit_is_an_error_not_a_truncation() {
-    let error = fixed(3, 0, 100).cut("ab 👩 c", &Counted::new(bytes)).unwrap_err();
+    let error = fixed(3, 0, 100).cut(&plain("ab 👩 c"), &Counted::new(bytes)).unwrap_err();
     assert!(matches!(error, Error::Indivisible { at: 3, tokens: 4, max_tokens: 3 }), "{error}");
 }
 
@@ -211,10 +118,27 @@ fn work_is_linear_in_the_text() {
     for unit in ["lorem ipsum dolor sit amet ", "abcdefghij", "東大寺の仏像", "e\u{301}", " ", "a\u{0}"] {
         let text = unit.repeat(SIZE / unit.len());
         let tokenizer = Counted::new(pieces);
-        let cut = fixed(254, 50, 16 << 10).cut(&text, &tokenizer).unwrap();
+        let cut = fixed(254, 50, 16 << 10).cut(&plain(&text), &tokenizer).unwrap();
         check(&text, &cut, 254, pieces);
         let (read, calls) = (tokenizer.bytes.load(Relaxed), tokenizer.calls.load(Relaxed));
         assert!(read <= 4 * SIZE, "{unit:?}: {read} bytes tokenized");
         assert!(calls <= SIZE / (64 << 10) + 3 * (cut.len() + SIZE / (16 << 10)) + 8, "{unit:?}: {calls} calls");
     }
+}
+
+#[test]
+fn rows_of_a_table_carry_its_header() {
+    let text = format!("Intro\n\nname | size\n{}\nEnd", "alpha | 10\n".repeat(40));
+    let mut page = Page::plain(1, &text);
+    let end = text.len() as u32;
+    let block = |kind, start, end| Block { kind, span: [start, end] };
+    let table = BlockKind::Table { header_rows: 1 };
+    page.blocks =
+        vec![block(BlockKind::Paragraph, 0, 5), block(table, 7, end - 5), block(BlockKind::Paragraph, end - 3, end)];
+    let document = DocumentText::new(&[page], None);
+    let cut = fixed(20, 3, 16 << 10).cut(&document, &Counted::new(words)).unwrap();
+    check(&text, &cut, 20, words);
+    assert_eq!(without_overlaps(&text, &cut), text);
+    assert!(cut.len() > 5 && cut[0].prefix.is_empty());
+    assert!(cut[1..].iter().all(|piece| piece.prefix == "name | size"), "{cut:?}");
 }

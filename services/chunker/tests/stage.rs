@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::DateTime;
 use heimdex_chunker::{
-    Chunker, Error, Fixed, ModelTokens, PAGE_SEPARATOR, Report, Settings, Strategy as _, TokenOffsets,
+    Chunker, DocumentText, Error, Fixed, ModelTokens, PAGE_SEPARATOR, Report, Settings, Strategy, StrategyName,
+    TokenOffsets,
 };
 use heimdex_embedding::Tokenizer;
 use heimdex_provision::{File, Quiet};
@@ -15,7 +16,7 @@ use heimdex_schemas::{
 };
 use heimdex_stage::memory::{MemoryBlobs, MemoryLedger};
 use heimdex_stage::{Class, Classify as _, Context, Position, Stage as _};
-use proptest::prelude::*;
+use proptest::prelude::{ProptestConfig, prop, prop_assert, proptest};
 use tokio_util::sync::CancellationToken;
 
 const MODEL: &str = "all-minilm-l6-v2";
@@ -34,8 +35,14 @@ fn chunker(settings: Settings) -> Chunker {
     Chunker::new(MODEL.parse().unwrap(), Arc::new(tokens()), settings).unwrap()
 }
 
+/// Both, with their defaults.
+fn strategies(tokens: &ModelTokens) -> [Box<dyn Strategy>; 2] {
+    [StrategyName::Fixed, StrategyName::Semantic]
+        .map(|strategy| Settings { strategy, ..Settings::default() }.strategy(tokens.window()).unwrap())
+}
+
 fn page(number: u32, text: &str) -> Page {
-    Page { number, text: text.to_owned(), needs_ocr: false }
+    Page::plain(number, text)
 }
 
 fn lineage(model: &str) -> Lineage {
@@ -64,6 +71,8 @@ fn document(pages: Vec<Page>) -> DocumentExtracted {
         format: "pdf".into(),
         language: Some("en".into()),
         pages,
+        metadata: Default::default(),
+        attachments: Vec::new(),
         warnings: vec![warning],
     }
 }
@@ -148,13 +157,14 @@ async fn another_model_is_refused_for_good() {
 fn the_report_has_the_shape_that_scripts_rely_on() {
     let tokens = tokens();
     let strategy = Fixed::new(&Settings::default(), tokens.window()).unwrap();
-    let report = Report::new(&[page(1, "Hello, wörld.")], &strategy, &tokens).unwrap();
+    let report = Report::new(&DocumentText::new(&[page(1, "Hello, wörld.")], None), &strategy, &tokens, 7).unwrap();
     assert_eq!(
         serde_json::to_value(&report).unwrap(),
         serde_json::json!({
             "strategy": "fixed",
             "tokenizer": MODEL,
             "max_tokens": WINDOW,
+            "overlap": 50,
             "chunks": [{
                 "ordinal": 0, "total": 1, "text": "Hello, wörld.", "tokens": 4, "pages": [1],
                 "span": [0, 13], "heading_path": []
@@ -173,12 +183,12 @@ fn a_prefix_takes_room_from_the_window() {
 #[test]
 fn what_wordpiece_does_with_long_words_never_overflows_the_window() {
     let tokens = tokens();
-    let strategy = Fixed::new(&Settings::default(), tokens.window()).unwrap();
     let long: String = ('a'..='z').cycle().take(300_000).collect();
     let mixed = format!("{}{}{}", prose(30), "x".repeat(150), prose(30)).replace(' ', "");
     for text in [long, mixed, "東京都".repeat(5_000), "\u{301}".repeat(3_000), "\u{fdfa}".repeat(300)] {
-        let pieces = strategy.cut(&text, &tokens).unwrap();
-        for piece in &pieces {
+        let document = DocumentText::new(&[page(1, &text)], None);
+        let cut = |strategy: Box<dyn Strategy>| strategy.cut(&document, &tokens).unwrap();
+        for piece in strategies(&tokens).into_iter().flat_map(cut) {
             let count = tokens.count(&text[piece.bytes.clone()]).unwrap();
             assert!(count == piece.tokens && count <= WINDOW);
             assert!(piece.bytes.len() <= Settings::default().max_chunk_bytes);
@@ -194,16 +204,17 @@ proptest! {
     ) {
         let text = parts.join(" ");
         let tokens = tokens();
-        let strategy = Fixed::new(&Settings::default(), tokens.window()).unwrap();
-        let mut covered = 0;
-        for piece in strategy.cut(&text, &tokens).unwrap() {
-            let count = tokens.count(&text[piece.bytes.clone()]).unwrap();
-            prop_assert!(count == piece.tokens && (1..=WINDOW).contains(&count));
-            prop_assert!(piece.bytes.start <= covered && covered < piece.bytes.end);
-            covered = piece.bytes.end;
+        for strategy in strategies(&tokens) {
+            let mut covered = 0;
+            for piece in strategy.cut(&DocumentText::new(&[page(1, &text)], None), &tokens).unwrap() {
+                let count = tokens.count(&text[piece.bytes.clone()]).unwrap();
+                prop_assert!(count == piece.tokens && (1..=WINDOW).contains(&count));
+                prop_assert!(piece.bytes.start <= covered && covered < piece.bytes.end);
+                covered = piece.bytes.end;
+            }
+            let rest = text.get(covered..).unwrap();
+            prop_assert!(rest.is_empty() || tokens.count(&text).unwrap() == 0);
         }
-        let rest = text.get(covered..).unwrap();
-        prop_assert!(rest.is_empty() || tokens.count(&text).unwrap() == 0);
     }
 }
 

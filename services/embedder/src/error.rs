@@ -48,6 +48,7 @@ pub(crate) fn chunk_code(error: &Error) -> Option<&'static str> {
         | Error::OtherLibraryLoaded { .. }
         | Error::ReferenceMismatch { .. }
         | Error::Model { .. }
+        | Error::Unsupported { .. }
         | Error::Io { .. } => None,
     }
 }

@@ -58,7 +58,8 @@ pub(crate) async fn reusable(
     chunks.iter().map(|chunk| found.get(&chunk.content_hash).and_then(|known| same(known, chunk, numerics))).collect()
 }
 
-/// The hash is of the normalized text, the vector of the text itself; and a part says how all of its vectors were computed.
+/// The hash is of the normalized prefix and text, the vector of the text itself; and a part says how all of its vectors
+/// were computed.
 fn same(known: &KnownChunk, chunk: &Chunk, numerics: &str) -> Option<Vector> {
     (known.text == chunk.text && known.numerics == numerics).then(|| known.dense.clone())
 }

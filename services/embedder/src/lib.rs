@@ -10,4 +10,4 @@ mod stage;
 
 pub use error::EmbedderError;
 pub use known::Known;
-pub use stage::{EmbedderStage, input_text};
+pub use stage::EmbedderStage;

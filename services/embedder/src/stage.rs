@@ -48,7 +48,8 @@ impl EmbedderStage {
         let numerics = embedder.numerics().to_string();
         let kept = reusable(ctx, self.known.as_deref(), (lineage, &space, &numerics), &chunks).await;
         let changed = chunks.iter().zip(&kept).filter(|(_, kept)| kept.is_none()).map(|(chunk, _)| chunk);
-        let texts: Vec<&str> = changed.map(|chunk| input_text(chunk, lineage)).collect();
+        // Chunks are cut to the model's window with their prefix; anything else in front would push an end out.
+        let texts: Vec<_> = changed.map(Chunk::input).collect();
         let mut computed = embedder.embed(&texts, queue(lineage.lane), Kind::Document).await.into_iter();
         let mut vectors = Vectors {
             space: space.id,
@@ -78,7 +79,7 @@ impl EmbedderStage {
         match result {
             Ok(dense) => {
                 let point_id = PointId::new(lineage.upload, &vectors.space, chunk.ordinal);
-                let sparse = self.sparse(input_text(&chunk, lineage));
+                let sparse = self.sparse(&chunk.input());
                 vectors.chunks.push(EmbeddedChunk { point_id, chunk, dense, sparse });
             }
             Err(error) => {
@@ -97,13 +98,6 @@ impl EmbedderStage {
         let vector = self.bm25.document(text);
         Sparse { indices: vector.indices, values: vector.values }
     }
-}
-
-/// What both vectors of a chunk are made of: its text alone. Chunks are cut to the model's window, so anything put in
-/// front of one, such as the document's title, would push its end out.
-#[must_use]
-pub fn input_text<'a>(chunk: &'a Chunk, _lineage: &'a Lineage) -> &'a str {
-    &chunk.text
 }
 
 const fn queue(lane: Lane) -> Queue {

@@ -54,8 +54,8 @@ impl Scene {
             pages: vec![1],
             page_starts: vec![0],
             span: [0, 1],
-            heading_path: Vec::new(),
             content_hash: format!("hash of {}", text.trim().to_lowercase()),
+            ..Chunk::default()
         };
         let chunks: Vec<Chunk> = (0..).zip(texts).map(chunk).collect();
         let count = u32::try_from(chunks.len()).unwrap();

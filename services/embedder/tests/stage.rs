@@ -35,8 +35,8 @@ fn part(texts: &[&str]) -> ChunksCreated {
         pages: vec![1],
         page_starts: vec![0],
         span: [0, text.chars().count() as u64],
-        heading_path: Vec::new(),
         content_hash: "00".to_owned(),
+        ..Chunk::default()
     };
     let chunks: Vec<Chunk> = (10..).zip(texts).map(chunk).collect();
     let (language, count) = (Some("en".to_owned()), u32::try_from(chunks.len()).unwrap());

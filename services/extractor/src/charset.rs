@@ -1,7 +1,14 @@
 //! From bytes to characters: byte order marks, declared encodings, detection, and the test for "this is no text".
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+mod codepages;
+mod guess;
+mod legible;
+mod stateful;
+
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use codepages::CodePage;
+use stateful::Stateful;
 
 /// A byte order mark. UTF-32 is not in the Encoding Standard, but files in it exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +68,8 @@ impl Bom {
 enum Scheme {
     Known(&'static Encoding),
     Utf32(fn([u8; 4]) -> u32),
+    Page(&'static CodePage),
+    Stateful(Stateful),
 }
 
 impl Scheme {
@@ -68,7 +77,21 @@ impl Scheme {
         match self {
             Self::Known(encoding) => decode_known(bytes, encoding),
             Self::Utf32(unit) => decode_utf32(bytes, unit),
+            Self::Page(page) => named(page.name, page.decode(bytes)),
+            Self::Stateful(set) => named(set.name(), set.decode(bytes)),
         }
+    }
+
+    /// The encoding that a declaration names: a label of the Encoding Standard or of the encodings it leaves out. A page
+    /// that declares UTF-16 in ASCII bytes is not UTF-16 (HTML standard, "prescan", step for `charset`).
+    fn of_label(label: &str) -> Option<Self> {
+        let label = label.trim();
+        if let Some(set) = Stateful::of_label(label) {
+            return Some(Self::Stateful(set));
+        }
+        let web = Encoding::for_label_no_replacement(label.as_bytes());
+        let web = web.filter(|encoding| *encoding != UTF_16LE && *encoding != UTF_16BE);
+        web.map(Self::Known).or_else(|| CodePage::of_label(label).map(Self::Page))
     }
 }
 
@@ -81,39 +104,48 @@ pub struct Decoded {
     pub invalid: bool,
 }
 
-/// Decodes by, in this order: byte order mark, UTF-16 or UTF-32 told from its zero bytes, UTF-8 if all of it is valid,
-/// `declared` (a label of the Encoding Standard), detection.
+/// Decodes by, in this order: byte order mark, UTF-16 or UTF-32 told from its zero bytes, EBCDIC told from its blanks,
+/// UTF-8 if all of it is valid, `declared` (a label) unless some bytes mean nothing in it and all do in what is detected,
+/// detection.
 #[must_use]
 pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
-    let (scheme, content) = match Bom::of(bytes) {
-        Some(bom) => (bom.scheme(), bytes.get(bom.len()..).unwrap_or_default()),
-        None => (unmarked(bytes, declared), bytes),
-    };
-    scheme.decode(content)
+    if let Some(bom) = Bom::of(bytes) {
+        return bom.scheme().decode(bytes.get(bom.len()..).unwrap_or_default());
+    }
+    if let Some(scheme) = unmistakable(bytes) {
+        return scheme.decode(bytes);
+    }
+    let believed = declared.and_then(Scheme::of_label).map(|scheme| scheme.decode(bytes));
+    match believed {
+        Some(decoded) if !decoded.invalid => decoded,
+        Some(broken) => Some(guess::detect(bytes).decode(bytes)).filter(|found| !found.invalid).unwrap_or(broken),
+        None => guess::detect(bytes).decode(bytes),
+    }
 }
 
-fn unmarked(bytes: &[u8], declared: Option<&str>) -> Scheme {
+/// Text in the encoding with `label` (of the Encoding Standard, or of one of the code pages known beside it), if there is
+/// one.
+#[must_use]
+pub fn decode_as(bytes: &[u8], label: &str) -> Option<Decoded> {
+    Scheme::of_label(label).map(|scheme| scheme.decode(bytes))
+}
+
+/// What no declaration can argue with.
+fn unmistakable(bytes: &[u8]) -> Option<Scheme> {
+    let sample = bytes.get(..SAMPLE.min(bytes.len())).unwrap_or_default();
     if let Some(wide) = wide_without_mark(bytes) {
-        return wide.scheme();
+        return Some(wide.scheme());
     }
-    // ISO-2022-JP is all ASCII, so it is valid UTF-8: ask for its escapes first.
-    if std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0x1B) {
-        return Scheme::Known(UTF_8);
+    if let Some(scheme) = guess::ebcdic(sample) {
+        return Some(scheme);
     }
-    Scheme::Known(declared.and_then(usable_label).unwrap_or_else(|| detect(bytes)))
+    // Encodings that switch by escapes or braces are all ASCII, so they are valid UTF-8, too.
+    let switches = bytes.is_ascii() && !guess::is_utf8(guess::detect(bytes));
+    (!switches && std::str::from_utf8(bytes).is_ok()).then_some(Scheme::Known(UTF_8))
 }
 
-/// A page that declares UTF-16 in ASCII bytes is not UTF-16 (HTML standard, "prescan", step for `charset`).
-fn usable_label(label: &str) -> Option<&'static Encoding> {
-    let encoding = Encoding::for_label(label.trim().as_bytes())?;
-    let replaced = encoding == encoding_rs::REPLACEMENT || encoding == UTF_16LE || encoding == UTF_16BE;
-    (!replaced).then_some(encoding)
-}
-
-fn detect(bytes: &[u8]) -> &'static Encoding {
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes, true);
-    detector.guess(None, Utf8Detection::Allow)
+fn named(name: &str, (text, invalid): (String, bool)) -> Decoded {
+    Decoded { text, encoding: name.to_owned(), invalid }
 }
 
 fn decode_known(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
@@ -147,7 +179,7 @@ fn wide_without_mark(bytes: &[u8]) -> Option<Bom> {
     let zeros = zeros_by_lane(sample);
     let quarter = sample.len() / 4;
     if quarter == 0 || zeros.iter().sum::<usize>() == 0 {
-        return None;
+        return wide_east_asian(sample);
     }
     let [a, b, c, d] = zeros;
     // An eighth of the units: Western text has nearly all, CJK text its line ends and digits. The other half may have
@@ -160,7 +192,30 @@ fn wide_without_mark(bytes: &[u8]) -> Option<Bom> {
         () if half(a + c, b + d) => Some(Bom::Utf16Be),
         () => None,
     };
-    guess.filter(|wide| reads_as_text(sample, wide.scheme()))
+    guess.filter(|wide| reads_as_text(sample, wide.scheme())).or_else(|| wide_east_asian(sample))
+}
+
+/// UTF-16 without one Western character: nothing but East Asian blocks, with the kana or the full stops and commas that no
+/// other encoding makes by chance.
+fn wide_east_asian(sample: &[u8]) -> Option<Bom> {
+    let reads = |units: fn([u8; 2]) -> u16| {
+        let (mut expected, mut telling, mut count) = (0, 0, 0);
+        for unit in sample.as_chunks::<2>().0.iter().map(|unit| units(*unit)) {
+            count += 1;
+            telling += usize::from(matches!(unit, 0x3001 | 0x3002 | 0x3041..=0x30FC | 0xFF0C));
+            expected += usize::from(
+                matches!(unit, 0x0A | 0x0D | 0x20..=0x7E | 0x3000..=0x30FF | 0x4E00..=0x9FFF | 0xFF00..=0xFFEF),
+            );
+        }
+        count > 3 && expected * 100 >= count * 95 && telling * 100 >= count * 2
+    };
+    if sample.is_ascii() || std::str::from_utf8(sample).is_ok() {
+        return None;
+    }
+    if reads(u16::from_le_bytes) {
+        return Some(Bom::Utf16Le);
+    }
+    reads(u16::from_be_bytes).then_some(Bom::Utf16Be)
 }
 
 /// Machine code has zero bytes in regular places, too, but makes no characters, or controls.
@@ -187,7 +242,7 @@ fn zeros_by_lane(sample: &[u8]) -> [usize; 4] {
 #[must_use]
 pub fn is_binary(bytes: &[u8]) -> bool {
     let sample = bytes.get(..SAMPLE.min(bytes.len())).unwrap_or_default();
-    if Bom::of(sample).is_some() || wide_without_mark(sample).is_some() {
+    if Bom::of(sample).is_some() || wide_without_mark(sample).is_some() || guess::ebcdic(sample).is_some() {
         return false;
     }
     let controls = sample.iter().filter(|byte| is_control(**byte)).count();

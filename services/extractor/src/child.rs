@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::frame::{self, Kind, Outcome, Ready, Settings};
-use crate::{Failure, Parser, Parsers, sandbox};
+use crate::ocr::{self, Picture, Rendering};
+use crate::ranges::{Range, Sink, Start};
+use crate::{Failure, Parser, Parsers, Request, sandbox};
 
 /// The hidden subcommand of the program.
 pub const SUBCOMMAND: &str = "extract-child";
@@ -43,7 +45,13 @@ pub fn main() -> ExitCode {
 
 /// Serves the parser that `make` builds from the parent's settings. Exit code 0 when the input ends, 1 otherwise; what
 /// went wrong stands on standard error.
+///
+/// Started with further arguments, it becomes the recognizer that they name instead (see [`ocr`]).
 pub fn run<P: Parser>(make: impl FnOnce(&Settings) -> Result<P, String>) -> ExitCode {
+    let mut arguments = std::env::args_os().skip(2);
+    if arguments.next().is_some_and(|word| word == ocr::WORD) {
+        return ocr::main(arguments);
+    }
     match serve(make) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -92,16 +100,73 @@ fn parse_all<P: Parser>(
     parser: &P,
     settings: &Settings,
 ) -> io::Result<()> {
-    let limit = settings.limits.max_bytes.saturating_add(1);
+    // Beside the document itself: its format and its password.
+    let limit = settings.limits.max_bytes.saturating_add(SETTINGS_BYTES);
     while let Some((Kind::Document, payload)) = frame::read(requests, limit)? {
         sandbox::grant_cpu(settings.limits.cpu_seconds)?;
-        let (format, bytes) = frame::document(&payload)?;
+        let frame::Received { format, password, bytes } = frame::document(&payload)?;
+        let request = Request { format, bytes, password: password.as_deref() };
         sandbox::clear_errno();
         crash_as_planned(settings, bytes);
-        let outcome = catch(|| parser.parse(format, bytes, &settings.limits));
+        let mut pipes = Pipes { requests, answers, rendering: settings.rendering, broken: None };
+        let outcome = catch(|| parser.stream(request, &settings.limits, &mut pipes));
+        pipes.broken.map_or(Ok(()), Err)?;
         frame::write(answers, Kind::Outcome, &serde_json::to_vec(&outcome)?)?;
     }
     Ok(())
+}
+
+/// Ranges and pictures go to the parent as they come.
+struct Pipes<'a, R> {
+    requests: &'a mut R,
+    answers: &'a mut File,
+    rendering: Option<Rendering>,
+    /// Why the parent cannot be talked to any more.
+    broken: Option<io::Error>,
+}
+
+impl<R: Read> Pipes<'_, R> {
+    fn keep<T>(&mut self, result: io::Result<T>) -> Result<T, Failure> {
+        result.map_err(|error| {
+            let detail = format!("the parent is gone: {error}");
+            self.broken = Some(error);
+            Failure::Crashed { detail }
+        })
+    }
+
+    fn agree(&mut self, pages: u32) -> io::Result<Start> {
+        frame::write(self.answers, Kind::Opened, &serde_json::to_vec(&pages)?)?;
+        match frame::read(self.requests, SETTINGS_BYTES)? {
+            Some((Kind::Start, payload)) => frame::json(&payload),
+            other => Err(io::Error::other(format!("a start expected, got {:?}", other.map(|(kind, _)| kind)))),
+        }
+    }
+
+    fn send(&mut self, range: &Range) -> io::Result<()> {
+        frame::write(self.answers, Kind::Range, &serde_json::to_vec(range)?)
+    }
+}
+
+impl<R: Read> Sink for Pipes<'_, R> {
+    fn begin(&mut self, pages: u32) -> Result<Start, Failure> {
+        let start = self.agree(pages);
+        self.keep(start)
+    }
+
+    fn range(&mut self, range: Range) -> Result<(), Failure> {
+        let sent = self.send(&range);
+        self.keep(sent)
+    }
+
+    fn rendering(&self) -> Option<Rendering> {
+        self.rendering
+    }
+
+    fn picture(&mut self, number: u32, picture: &Picture) -> Result<(), Failure> {
+        let header = frame::picture_header(number, picture);
+        let sent = frame::write_parts(self.answers, Kind::Picture, [&header, &picture.pixels]);
+        self.keep(sent)
+    }
 }
 
 fn crash_as_planned(settings: &Settings, bytes: &[u8]) {

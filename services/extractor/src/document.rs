@@ -1,5 +1,8 @@
 //! What a parse yields: page texts and how far they can be trusted.
 
+use std::collections::BTreeMap;
+
+pub use heimdex_schemas::{Attachment, Block, BlockKind, Page};
 use serde::{Deserialize, Serialize};
 
 use crate::Format;
@@ -11,19 +14,15 @@ pub struct Document {
     pub title: Option<String>,
     /// ISO 639-1, `None` when unsure.
     pub language: Option<String>,
-    /// In document order. A PDF has its own pages; everything else is one page.
+    /// In document order. A PDF has its own pages, a spreadsheet its sheets, a presentation its slides; everything else
+    /// is one page.
     pub pages: Vec<Page>,
     pub warnings: Vec<Warning>,
-}
-
-/// The text of one page: paragraphs separated by a blank line, lines by `\n`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
-    /// From 1.
-    pub number: u32,
-    pub text: String,
-    /// The page shows something that its text does not hold: no text layer, or glyphs without meaning.
-    pub needs_ocr: bool,
+    /// What the document says of itself: `author`, `subject`, `keywords`, `created`, `modified` (RFC 3339), …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 /// Something is missing or doubtful although text came out.
@@ -34,6 +33,8 @@ pub enum Warning {
     InvalidBytes { encoding: String },
     /// A page that the parser could not load; its text is empty.
     PageUnreadable { number: u32 },
+    /// The program that recognizes pages failed on this one.
+    OcrFailed { number: u32 },
     /// The end of the file is missing; pages or text may be, too.
     Truncated,
 }
@@ -51,8 +52,14 @@ impl Document {
     /// A document of one page.
     #[must_use]
     pub fn single(format: Format, text: String) -> Self {
-        let page = Page { number: 1, text, needs_ocr: false };
-        Self { format, title: None, language: None, pages: vec![page], warnings: Vec::new() }
+        Self::of_pages(format, vec![Page::plain(1, text)])
+    }
+
+    /// A document of `pages` about which nothing else is known yet.
+    #[must_use]
+    pub fn of_pages(format: Format, pages: Vec<Page>) -> Self {
+        let (metadata, attachments) = (BTreeMap::new(), Vec::new());
+        Self { format, title: None, language: None, pages, warnings: Vec::new(), metadata, attachments }
     }
 
     /// [`Status::Degraded`] as soon as one page needs OCR or there is one warning.

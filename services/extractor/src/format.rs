@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, charset};
+use crate::{Failure, archive, charset, csv, eml, markdown, ole, package};
 
 /// A kind of document that there is a parser for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,11 +10,39 @@ use crate::{Failure, charset};
 pub enum Format {
     Pdf,
     Html,
-    /// Plain text, and what is read as such: Markdown, CSV, source code.
+    /// Plain text, and what is read as such: source code, logs, JSON.
     Txt,
+    Md,
+    Csv,
+    Rtf,
+    Eml,
+    Docx,
+    Pptx,
+    /// Also XLSM and the templates.
+    Xlsx,
+    Xlsb,
+    Xls,
+    Ods,
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 13] = [
+        Self::Pdf,
+        Self::Html,
+        Self::Txt,
+        Self::Md,
+        Self::Csv,
+        Self::Rtf,
+        Self::Eml,
+        Self::Docx,
+        Self::Pptx,
+        Self::Xlsx,
+        Self::Xlsb,
+        Self::Xls,
+        Self::Ods,
+    ];
+
     /// As in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -22,6 +50,16 @@ impl Format {
             Self::Pdf => "pdf",
             Self::Html => "html",
             Self::Txt => "txt",
+            Self::Md => "md",
+            Self::Csv => "csv",
+            Self::Rtf => "rtf",
+            Self::Eml => "eml",
+            Self::Docx => "docx",
+            Self::Pptx => "pptx",
+            Self::Xlsx => "xlsx",
+            Self::Xlsb => "xlsb",
+            Self::Xls => "xls",
+            Self::Ods => "ods",
         }
     }
 }
@@ -30,11 +68,11 @@ impl Format {
 /// within the first 1024 bytes (PDF 1.7 reference, appendix H, note 13).
 const HEAD: usize = 1024;
 
+/// How much of a text is looked at for the signs of Markdown and the fields of a message.
+const TEXT_HEAD: usize = 16 << 10;
+
 /// Signatures of what is recognised but not read, with the name a person knows it by.
 const UNSUPPORTED: &[(&[u8], &str)] = &[
-    (b"PK\x03\x04", "a ZIP archive (also DOCX, XLSX, ODT, EPUB)"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an OLE compound file (DOC, XLS, PPT, MSG, or encrypted Office)"),
     (b"\x7FELF", "an ELF executable"),
     (b"MZ", "a Windows executable"),
     (b"\xCA\xFE\xBA\xBE", "a Mach-O or Java class file"),
@@ -52,7 +90,6 @@ const UNSUPPORTED: &[(&[u8], &str)] = &[
     (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
     (b"Rar!\x1A\x07", "a RAR archive"),
     (b"\x28\xB5\x2F\xFD", "a Zstandard archive"),
-    (b"{\\rtf", "an RTF document"),
     (b"%!PS", "a PostScript document"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"OggS", "an Ogg file"),
@@ -135,13 +172,24 @@ const HTML_STARTS: &[&str] = &[
 /// Names the format of `bytes`.
 ///
 /// # Errors
-/// [`Failure::Empty`] for nothing but white space; [`Failure::Unsupported`], saying what was seen, for the rest.
+/// [`Failure::Empty`] for nothing but white space; [`Failure::Encrypted`] for an Office document under a password;
+/// `corrupt` or `archive_bomb` for a ZIP file whose directory cannot be read; [`Failure::Unsupported`], saying what was
+/// seen, for the rest.
 pub fn sniff(bytes: &[u8]) -> Result<Format, Failure> {
     if is_blank(bytes) {
         return Err(Failure::Empty);
     }
+    if archive::is_zip(bytes) {
+        return package::kind(bytes);
+    }
+    if bytes.starts_with(ole::SIGNATURE) {
+        return ole::kind(bytes);
+    }
     if is_pdf(bytes) {
         return Ok(Format::Pdf);
+    }
+    if bytes.starts_with(b"{\\rtf") {
+        return Ok(Format::Rtf);
     }
     if let Some((_, name)) = UNSUPPORTED.iter().find(|(magic, name)| matches_magic(bytes, magic, name)) {
         return Err(Failure::unsupported(*name));
@@ -149,7 +197,16 @@ pub fn sniff(bytes: &[u8]) -> Result<Format, Failure> {
     if charset::is_binary(bytes) {
         return Err(Failure::unsupported("binary data of an unknown kind"));
     }
-    Ok(if is_html(bytes) { Format::Html } else { Format::Txt })
+    if is_html(bytes) {
+        return Ok(Format::Html);
+    }
+    let head = charset::ascii_head(bytes, TEXT_HEAD);
+    Ok(match () {
+        () if eml::is_message(&head) => Format::Eml,
+        () if csv::is_csv(bytes) => Format::Csv,
+        () if markdown::is_markdown(&head) => Format::Md,
+        () => Format::Txt,
+    })
 }
 
 /// Short letter signatures also begin ordinary words, so they count only for files that are binary otherwise.
@@ -213,6 +270,9 @@ mod tests {
             (b"<project><name>x</name></project>", "txt"),
             (b"a,b\n1,2\n", "txt"),
             (b"# Title\n\ntext", "txt"),
+            (b"# Title\n\nSee [this](x.md).\n", "md"),
+            (b"{\\rtf1\\ansi text}", "rtf"),
+            (b"From: a@b\nDate: Tue, 1 Jul 2003 10:52:37 +0200\nSubject: x\n\ntext", "eml"),
             (b"MZ is how it begins", "txt"),
         ] {
             assert_eq!(seen(bytes), expected, "{}", String::from_utf8_lossy(bytes));
@@ -222,8 +282,7 @@ mod tests {
     #[test]
     fn other_kinds_are_named() {
         for (bytes, name) in [
-            (&b"PK\x03\x04rest"[..], "ZIP"),
-            (b"\x7FELF\x02\x01\x01\0\0\0", "ELF"),
+            (&b"\x7FELF\x02\x01\x01\0\0\0"[..], "ELF"),
             (b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xFF\xFF\0\0", "Windows executable"),
             (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "OLE"),
             (b"\x89PNG\r\n\x1A\n", "PNG"),

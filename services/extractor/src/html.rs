@@ -1,25 +1,25 @@
 //! HTML: the main text in blocks, without scripts, styles and navigation.
 //!
-//! [`select`] says which elements are read; [`blocks`] turns them into paragraphs.
+//! [`trace`] parses the markup, [`select`] says which elements are read, [`blocks`] turns them into the page's blocks.
 
 mod blocks;
+mod flow;
+mod list;
+mod meta;
 mod select;
+mod table;
+mod trace;
 
-use std::cell::RefCell;
-
-use html5ever::driver::{self, ParseOpts};
-use html5ever::tendril::{StrTendril, TendrilSink};
-use scraper::{Html, HtmlTreeSink, Selector};
+use ego_tree::NodeRef;
+use scraper::Node;
 
 use crate::charset::{self, Decoded};
-use crate::tidy::tidy;
-use crate::{Document, Failure, Format, Limits, Warning, language, text};
+use crate::{Document, Failure, Format, Limits, Page, Warning, language, text};
+pub(crate) use flow::{Flow, Gap};
+use trace::Traced;
 
 /// Bytes in which a `charset` declaration must stand (HTML standard, "Specifying the document's character encoding").
 const PRESCAN: usize = 1024;
-
-/// Characters parsed between two looks at the depth. A deeper document costs the parser time quadratic in its depth.
-const CHUNK: usize = 4096;
 
 /// Reads the main text of `bytes` as one page.
 ///
@@ -27,11 +27,18 @@ const CHUNK: usize = 4096;
 /// `too_large` over the limits on nesting and text, `empty` when there is no text.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Document, Failure> {
     let decoded = charset::decode(bytes, declared_charset(bytes).as_deref());
-    let html = tree(&decoded.text, limits.max_html_depth)?;
-    let mut document = Document::single(Format::Html, main_text(&html));
-    document.title = title(&html);
-    document.language = lang(&html).and_then(language::declared);
+    let mut document = parse_text(&decoded.text, limits)?;
     document.warnings.extend(invalid_bytes(decoded));
+    Ok(document)
+}
+
+/// As [`parse`], of markup that is decoded already.
+pub(crate) fn parse_text(markup: &str, limits: &Limits) -> Result<Document, Failure> {
+    let traced = trace::tree(markup, limits.max_html_depth)?;
+    let mut document = Document::of_pages(Format::Html, vec![main_page(&traced, limits)]);
+    document.title = meta::title(&traced.html);
+    document.language = meta::language(&traced.html).and_then(language::declared);
+    document.metadata = meta::properties(&traced.html);
     text::check_text(&document, limits)?;
     Ok(document)
 }
@@ -58,52 +65,19 @@ fn attribute_value(after: &str) -> Option<String> {
     value.get(..end).filter(|label| !label.is_empty()).map(str::to_owned)
 }
 
-/// The document tree, refused as soon as elements are open deeper than `max_depth`.
-fn tree(markup: &str, max_depth: u64) -> Result<Html, Failure> {
-    let mut parser = driver::parse_document(HtmlTreeSink::new(Html::new_document()), ParseOpts::default());
-    for chunk in chunks(markup) {
-        parser.process(StrTendril::from(chunk));
-        if depth_of_newest(&parser.tokenizer.sink.sink.0) > max_depth {
-            return Err(Failure::too_large("nesting of HTML elements", max_depth));
-        }
-    }
-    Ok(parser.finish())
-}
-
-fn chunks(markup: &str) -> impl Iterator<Item = &str> {
-    let mut rest = markup;
-    std::iter::from_fn(move || {
-        let (chunk, after) = rest.split_at(rest.ceil_char_boundary(CHUNK.min(rest.len())));
-        rest = after;
-        (!chunk.is_empty()).then_some(chunk)
-    })
-}
-
-/// Ancestors of the node added last: elements that stay open keep it deep.
-fn depth_of_newest(html: &RefCell<Html>) -> u64 {
-    html.borrow().tree.nodes().next_back().map_or(0, |node| node.ancestors().count() as u64)
-}
-
-fn main_text(html: &Html) -> String {
+fn main_page(traced: &Traced, limits: &Limits) -> Page {
+    let html = &traced.html;
+    let whole = [html.tree.root()];
     let main = select::main_elements(html);
-    let text = tidy(&blocks::text_of(main.as_deref().unwrap_or(&[html.tree.root()]), select::is_content));
-    if text.is_empty() {
-        // A page that is nothing but navigation still has that text.
-        return tidy(&blocks::text_of(&[html.tree.root()], select::is_text));
+    let roots: &[NodeRef<'_, Node>] = main.as_deref().unwrap_or(&whole);
+    let menus = select::menus(html);
+    let read = |node: NodeRef<'_, Node>, element: &_| !menus.contains(&node.id()) && select::is_content(node, element);
+    let page = blocks::write(traced, roots, read, limits.max_text_bytes);
+    if !page.is_empty() {
+        return page.finish(1);
     }
-    text
-}
-
-fn title(html: &Html) -> Option<String> {
-    let selector = Selector::parse("title").ok()?;
-    let text: String = html.select(&selector).next()?.text().collect();
-    let title = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!title.is_empty()).then_some(title)
-}
-
-fn lang(html: &Html) -> Option<&str> {
-    let root = html.tree.root().children().find_map(scraper::ElementRef::wrap)?;
-    root.attr("lang").or_else(|| root.attr("xml:lang"))
+    // A page that is nothing but navigation still has that text.
+    blocks::write(traced, &whole, select::is_text, limits.max_text_bytes).finish(1)
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_pages_can_be_sampled(texts in proptest::collection::vec("[a漢é😀 ]{0,3000}", 0..12)) {
-            let page = |text: String| Page { number: 1, text, needs_ocr: false };
+            let page = |text: String| Page::plain(1, text);
             let mut document = Document::single(Format::Txt, String::new());
             document.pages = texts.into_iter().map(page).collect();
             prop_assert!(sample(&document).chars().count() <= SAMPLE_CHARS * 2);

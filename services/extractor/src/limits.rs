@@ -11,14 +11,26 @@ pub struct Limits {
     pub max_pages: u64,
     /// Bytes of UTF-8 text that may come out. `HEIMDEX_EXTRACT_MAX_TEXT_BYTES`
     pub max_text_bytes: u64,
+    /// Pages that a long document is read, kept and resumed by. `HEIMDEX_EXTRACT_RANGE_PAGES`
+    pub range_pages: u64,
     /// Elements open inside each other in HTML. `HEIMDEX_EXTRACT_MAX_HTML_DEPTH`
     pub max_html_depth: u64,
+    /// Entries of a ZIP package. `HEIMDEX_EXTRACT_MAX_ARCHIVE_ENTRIES`
+    pub max_archive_entries: u64,
+    /// Bytes that are inflated out of one package, all together. `HEIMDEX_EXTRACT_MAX_INFLATED_BYTES`
+    pub max_inflated_bytes: u64,
+    /// Bytes that one packed byte of an entry may become; looked at from 1 MiB on. `HEIMDEX_EXTRACT_MAX_INFLATE_RATIO`
+    pub max_inflate_ratio: u64,
+    /// Elements open inside each other in the XML of a package. `HEIMDEX_EXTRACT_MAX_XML_DEPTH`
+    pub max_xml_depth: u64,
     /// Wall-clock seconds of one parse. `HEIMDEX_EXTRACT_WALL_SECONDS`
     pub wall_seconds: u64,
     /// CPU seconds of one parse. `HEIMDEX_EXTRACT_CPU_SECONDS`
     pub cpu_seconds: u64,
     /// Address space a child may add to what it has when it is ready. `HEIMDEX_EXTRACT_MEMORY_BYTES`
     pub memory_bytes: u64,
+    /// Pages of one document that are read by OCR; further ones stay as they are. `HEIMDEX_OCR_MAX_PAGES`
+    pub ocr_pages: u64,
     /// Documents after which a child is replaced. `HEIMDEX_EXTRACT_DOCUMENTS_PER_CHILD`
     pub documents_per_child: u64,
 }
@@ -29,10 +41,16 @@ impl Default for Limits {
             max_bytes: 10 << 20,
             max_pages: 1_000,
             max_text_bytes: 32 << 20,
+            range_pages: 32,
             max_html_depth: 2_048,
+            max_archive_entries: 10_000,
+            max_inflated_bytes: 256 << 20,
+            max_inflate_ratio: 200,
+            max_xml_depth: 1_024,
             wall_seconds: 60,
             cpu_seconds: 45,
             memory_bytes: 1 << 30,
+            ocr_pages: 100,
             documents_per_child: 500,
         }
     }
@@ -69,15 +87,21 @@ impl Limits {
         Ok(limits)
     }
 
-    fn fields(&mut self) -> [(&'static str, &mut u64); 8] {
+    fn fields(&mut self) -> [(&'static str, &mut u64); 14] {
         [
             ("HEIMDEX_EXTRACT_MAX_BYTES", &mut self.max_bytes),
             ("HEIMDEX_EXTRACT_MAX_PAGES", &mut self.max_pages),
             ("HEIMDEX_EXTRACT_MAX_TEXT_BYTES", &mut self.max_text_bytes),
             ("HEIMDEX_EXTRACT_MAX_HTML_DEPTH", &mut self.max_html_depth),
+            ("HEIMDEX_EXTRACT_MAX_ARCHIVE_ENTRIES", &mut self.max_archive_entries),
+            ("HEIMDEX_EXTRACT_MAX_INFLATED_BYTES", &mut self.max_inflated_bytes),
+            ("HEIMDEX_EXTRACT_MAX_INFLATE_RATIO", &mut self.max_inflate_ratio),
+            ("HEIMDEX_EXTRACT_MAX_XML_DEPTH", &mut self.max_xml_depth),
             ("HEIMDEX_EXTRACT_WALL_SECONDS", &mut self.wall_seconds),
             ("HEIMDEX_EXTRACT_CPU_SECONDS", &mut self.cpu_seconds),
             ("HEIMDEX_EXTRACT_MEMORY_BYTES", &mut self.memory_bytes),
+            ("HEIMDEX_EXTRACT_RANGE_PAGES", &mut self.range_pages),
+            ("HEIMDEX_OCR_MAX_PAGES", &mut self.ocr_pages),
             ("HEIMDEX_EXTRACT_DOCUMENTS_PER_CHILD", &mut self.documents_per_child),
         ]
     }

@@ -1,22 +1,53 @@
 //! PDF through PDFium, which is not thread-safe: one [`Pdf`] per process, used from one thread.
 //!
-//! [`layout`] makes lines of what PDFium returns; [`annotations`] adds what was filled in; [`quality`] tells text from glyph garbage.
+//! A page goes through these steps. [`native`] reads its characters with their places; [`runs`] makes stretches of them, and
+//! [`columns`] with [`lines`] puts those in reading order; [`rows`] turns lines into text; [`furniture`] takes out what comes back
+//! on each page; [`paragraphs`], [`table`] and [`headings`] make blocks. [`annotations`] adds what was written onto the page, and
+//! [`quality`] tells text from glyph garbage.
 
 mod annotations;
-mod layout;
+mod columns;
+mod facts;
+mod furniture;
+mod headings;
+mod lines;
+mod native;
+mod paragraphs;
 mod quality;
+mod rows;
+mod runs;
+mod script;
+mod sheet;
+mod table;
+mod written;
 
 use std::path::Path;
 
-use pdfium_render::prelude::*;
+use heimdex_schemas::BlockKind;
 
-use crate::tidy::tidy;
+use crate::compose::PageBuilder;
+use crate::ocr::{Picture, Rendering};
+use crate::ranges::{Paged, Range};
 use crate::{Document, Failure, Format, Limits, Page, Warning};
+
+use furniture::{Edges, furniture};
+use headings::{Body, Outline};
+use sheet::Sheet;
 
 /// The loaded library.
 pub struct Pdf {
-    pdfium: Pdfium,
+    library: native::Library,
 }
+
+/// An open document, of which any range of pages can be read.
+pub struct OpenPdf<'a> {
+    document: native::Document<'a>,
+    outline: Outline,
+    truncated: bool,
+}
+
+/// Entries of an outline that are looked at.
+const MAX_BOOKMARKS: usize = 20_000;
 
 impl Pdf {
     /// Loads and initializes PDFium; works once per process.
@@ -24,99 +55,144 @@ impl Pdf {
     /// # Errors
     /// Says why the library could not be loaded.
     pub fn bind(library: &Path) -> Result<Self, String> {
-        let bindings = Pdfium::bind_to_library(library).map_err(|error| format!("{}: {error}", library.display()))?;
-        Ok(Self { pdfium: Pdfium::new(bindings) })
+        Ok(Self { library: native::Library::load(library)? })
     }
 
-    /// Reads the text of each page.
+    /// Opens a document with the empty password, then with `password`.
     ///
     /// # Errors
-    /// `encrypted`, `corrupt`, `too_large` (pages or text), `empty` when no page shows anything.
-    pub fn parse(&self, bytes: &[u8], limits: &Limits) -> Result<Document, Failure> {
-        let pdf = self.pdfium.load_pdf_from_byte_slice(bytes, None).map_err(load_failure)?;
-        let count = u64::try_from(pdf.pages().len()).unwrap_or(0);
-        match count {
+    /// `encrypted`, `corrupt`, `too_large` (pages).
+    pub fn open<'a>(
+        &'a self,
+        bytes: &'a [u8],
+        password: Option<&str>,
+        limits: &Limits,
+    ) -> Result<OpenPdf<'a>, Failure> {
+        let document = self.library.open(bytes, password)?;
+        match document.page_count() {
             0 => return Err(Failure::corrupt("it has no pages")),
-            count if count > limits.max_pages => return Err(Failure::too_large("pages", limits.max_pages)),
+            count if u64::from(count) > limits.max_pages => {
+                return Err(Failure::too_large("pages", limits.max_pages));
+            }
             _ => {}
         }
-        let mut document = read_pages(&pdf, limits)?;
-        document.title = title(&pdf);
-        if is_truncated(bytes) {
-            document.warnings.push(Warning::Truncated);
-        }
-        Ok(document)
+        let outline = Outline::of(document.outline(MAX_BOOKMARKS));
+        Ok(OpenPdf { document, outline, truncated: is_truncated(bytes) })
     }
 }
 
-/// PDFium tries the empty password by itself.
-fn load_failure(error: PdfiumError) -> Failure {
-    match error {
-        PdfiumError::PdfiumLibraryInternalError(
-            PdfiumInternalError::PasswordError | PdfiumInternalError::SecurityError,
-        ) => Failure::Encrypted,
-        PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::FormatError) => {
-            Failure::corrupt("neither its cross-reference table nor its objects can be read")
-        }
-        other => Failure::corrupt(other.to_string()),
+impl Paged for OpenPdf<'_> {
+    fn page_count(&self) -> u32 {
+        self.document.page_count()
     }
-}
 
-fn read_pages(pdf: &PdfDocument<'_>, limits: &Limits) -> Result<Document, Failure> {
-    let mut document = Document { format: Format::Pdf, title: None, language: None, pages: vec![], warnings: vec![] };
-    let mut text_bytes = 0;
-    for (number, index) in (1..).zip(pdf.pages().as_range()) {
-        let page = read_page(pdf, index, number).unwrap_or_else(|| {
-            document.warnings.push(Warning::PageUnreadable { number });
-            Page { number, text: String::new(), needs_ocr: false }
-        });
-        text_bytes += page.text.len() as u64;
-        if text_bytes > limits.max_text_bytes {
+    fn facts(&self) -> Document {
+        let mut facts = Document::of_pages(Format::Pdf, Vec::new());
+        facts.title = facts::title(&self.document);
+        facts.metadata = facts::metadata(&self.document);
+        facts.attachments = facts::attachments(&self.document);
+        facts.warnings.extend(self.truncated.then_some(Warning::Truncated));
+        facts
+    }
+
+    fn pages(&self, first: u32, last: u32, limits: &Limits) -> Result<Range, Failure> {
+        let mut sheets = Vec::new();
+        let mut warnings = Vec::new();
+        for number in first.max(1)..=last.min(self.page_count()) {
+            let mut sheet = self.document.page(number - 1).and_then(|page| Sheet::read(&page));
+            match &mut sheet {
+                Some(sheet) => self.outline.mark(number - 1, sheet),
+                None => warnings.push(Warning::PageUnreadable { number }),
+            }
+            sheets.push((number, sheet));
+        }
+        let pages = self.compose(sheets);
+        let bytes: u64 = pages.iter().map(|page| page.text.len() as u64).sum();
+        if bytes > limits.max_text_bytes {
             return Err(Failure::too_large("text bytes", limits.max_text_bytes));
         }
-        document.pages.push(page);
+        Ok(Range { pages, warnings })
     }
-    check_pages(document)
-}
 
-/// `None` when PDFium cannot load the page.
-fn read_page(pdf: &PdfDocument<'_>, index: PdfPageIndex, number: u32) -> Option<Page> {
-    let page = pdf.pages().get(index).ok()?;
-    let raw = page.text().ok()?.inside_rect(everywhere());
-    let filled_in = annotations::text(&page);
-    let text = tidy(&[layout::lines(&raw), filled_in].join("\n\n"));
-    let needs_ocr = if text.is_empty() { shows_something(&page) } else { quality::is_garbage(&raw) };
-    Some(Page { number, text, needs_ocr })
-}
-
-/// Rules and boxes are no text; a page with more drawn shapes than these may show letters as outlines.
-const DRAWN_SHAPES: usize = 16;
-
-fn shows_something(page: &PdfPage<'_>) -> bool {
-    let objects = page.objects();
-    let picture = objects.iter().any(|object| object.object_type() != PdfPageObjectType::Path);
-    picture || objects.len() > DRAWN_SHAPES
-}
-
-/// Pages may be rotated and their boxes start anywhere: asking for one box's text loses the rest.
-fn everywhere() -> PdfRect {
-    PdfRect::new_from_values(-1e7, -1e7, 1e7, 1e7)
-}
-
-fn check_pages(document: Document) -> Result<Document, Failure> {
-    let shows_something = document.pages.iter().any(|page| page.needs_ocr || !page.text.is_empty());
-    match (shows_something, document.warnings.is_empty()) {
-        (true, _) => Ok(document),
-        (false, true) => Err(Failure::Empty),
-        (false, false) => Err(Failure::corrupt("none of its pages can be read")),
+    fn render(&self, number: u32, rendering: Rendering) -> Option<Picture> {
+        let page = self.document.page(number.checked_sub(1)?)?;
+        let (width, height) = pixels(page.size(), rendering)?;
+        Some(Picture { width, height, pixels: page.grey(width, height)? })
     }
 }
 
-fn title(pdf: &PdfDocument<'_>) -> Option<String> {
-    let tag = pdf.metadata().get(PdfDocumentMetadataTagType::Title)?;
-    let title = tag.value().split_whitespace().collect::<Vec<_>>().join(" ");
-    let readable = !title.is_empty() && !quality::is_garbage(&title);
-    readable.then_some(title)
+/// Pixels of a page of the given size in points.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
+fn pixels((width, height): (f32, f32), rendering: Rendering) -> Option<(u32, u32)> {
+    const POINTS_PER_INCH: f64 = 72.0;
+    let (width, height) = (f64::from(width), f64::from(height));
+    if !(width > 0.0 && height > 0.0) {
+        return None;
+    }
+    let scale = f64::from(rendering.dpi) / POINTS_PER_INCH;
+    #[expect(clippy::cast_precision_loss, reason = "a limit")]
+    let fitting = (rendering.max_pixels as f64 / (width * height)).sqrt();
+    let scale = scale.min(fitting);
+    let side = |points: f64| ((points * scale).floor() as u32).max(1);
+    Some((side(width), side(height)))
+}
+
+impl OpenPdf<'_> {
+    fn compose(&self, sheets: Vec<(u32, Option<Sheet>)>) -> Vec<Page> {
+        let body = Body::of(sheets.iter().filter_map(|(_, sheet)| sheet.as_ref()));
+        let labels: Vec<Option<String>> =
+            sheets.iter().map(|(number, _)| self.document.page_label(number - 1)).collect();
+        let edges: Vec<Edges<'_>> = sheets
+            .iter()
+            .zip(&labels)
+            .map(|((number, sheet), label)| edges(*number, sheet.as_ref(), label.as_deref()))
+            .collect();
+        let furniture = furniture(&edges, body.size);
+        let pages = sheets.into_iter().zip(labels).zip(furniture);
+        pages
+            .map(|(((number, sheet), label), ids)| {
+                let page = sheet.map_or_else(|| Page::plain(number, ""), |sheet| self.page(number, sheet, &ids, &body));
+                Page { label, ..page }
+            })
+            .collect()
+    }
+
+    /// Puts a page together without its `furniture`, which are indices of its rows.
+    fn page(&self, number: u32, sheet: Sheet, furniture: &[usize], body: &Body) -> Page {
+        let mut running = Vec::new();
+        let mut builder = PageBuilder::new();
+        let mut id = 0;
+        for flow in sheet.flows {
+            let mut kept = Vec::new();
+            for row in flow {
+                if furniture.contains(&id) {
+                    running.push(row.written.text);
+                } else {
+                    kept.push(row);
+                }
+                id += 1;
+            }
+            for piece in paragraphs::pieces(&kept, !body.fixed_pitch) {
+                let kind = headings::kind(&piece, number - 1, &self.outline, body);
+                builder.push_from(kind, &piece.written.text, &piece.written.origins);
+            }
+        }
+        sheet.notes.iter().for_each(|note| builder.push(BlockKind::Note, note));
+        Page { needs_ocr: sheet.needs_ocr, furniture: running, ..builder.finish(number) }
+    }
+}
+
+fn edges<'s>(number: u32, sheet: Option<&'s Sheet>, label: Option<&'s str>) -> Edges<'s> {
+    let (top, bottom) = sheet.map_or((0.0, 0.0), |sheet| sheet.extent);
+    let rows = sheet.into_iter().flat_map(|sheet| {
+        sheet
+            .flows
+            .iter()
+            .flatten()
+            .enumerate()
+            .filter(|(_, row)| row.turns == sheet.turns && row.outlined.is_none())
+    });
+    Edges { number, label, top, bottom, rows: rows.collect() }
 }
 
 /// How far from its end a file's `%%EOF` may lie; readers look at the last 1024 bytes (PDF 1.7 reference, appendix H,

@@ -1,13 +1,21 @@
 //! What a child may do: compute, and answer on the pipes it was given. Nothing else.
 //!
-//! Two independent walls against files and network: no further file descriptor can be opened at all (`RLIMIT_NOFILE`),
-//! and a seccomp filter refuses every system call that a parser does not need. Where the kernel refuses the filter, the
-//! refusal is reported and the resource limits still hold.
+//! Three independent walls against files and network: no further file descriptor can be opened at all
+//! (`RLIMIT_NOFILE`), Landlock shows it an empty file system and no port, and a seccomp filter refuses every system call
+//! that a parser does not need. Where the kernel refuses one of them, the refusal is reported and the others still hold.
+//!
+//! A foreign program that reads pictures ([`enter_for_program`]) needs its libraries and data: it may read those, and
+//! write nothing.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::PathBuf;
 
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
+    RulesetStatus, Scope, path_beneath_rules,
+};
 use rustix::process::{Resource, Rlimit, Signal};
 use rustix::time::ClockId;
 use seccompiler::{
@@ -73,12 +81,61 @@ pub(crate) fn enter(limits: &Limits) -> Vec<String> {
         ("RLIMIT_CORE", limit(Resource::Core, 0)),
         ("RLIMIT_FSIZE", limit(Resource::Fsize, 0)),
         ("RLIMIT_AS", limit(Resource::As, memory)),
+        ("no_new_privs", no_new_privs()),
+        // Before the descriptors run out: a ruleset is one.
+        ("landlock", view(&[])),
         ("RLIMIT_NOFILE", limit(Resource::Nofile, DESCRIPTORS)),
-        ("no_new_privs", rustix::thread::set_no_new_privs(true).map_err(io::Error::from)),
         ("seccomp", filter()),
     ];
+    refused(steps)
+}
+
+/// Descriptors that the loader, the data files and the pipes of a foreign program take.
+const PROGRAM_DESCRIPTORS: u64 = 64;
+
+/// Locks this process in for good, so far that a program can still be started and can read what lies below `readable`.
+/// Returns what the kernel refused.
+pub(crate) fn enter_for_program(memory_bytes: u64, cpu_seconds: u64, readable: &[PathBuf]) -> Vec<String> {
+    let steps = [
+        ("RLIMIT_CORE", limit(Resource::Core, 0)),
+        ("RLIMIT_FSIZE", limit(Resource::Fsize, 0)),
+        ("RLIMIT_AS", limit(Resource::As, memory_bytes)),
+        ("RLIMIT_CPU", limit(Resource::Cpu, cpu_seconds)),
+        ("RLIMIT_NOFILE", limit(Resource::Nofile, PROGRAM_DESCRIPTORS)),
+        ("no_new_privs", no_new_privs()),
+        ("landlock", view(readable)),
+        ("seccomp", program_filter()),
+    ];
+    refused(steps)
+}
+
+fn refused<const N: usize>(steps: [(&str, io::Result<()>); N]) -> Vec<String> {
     let refused = steps.into_iter().filter_map(|(step, result)| result.err().map(|error| format!("{step}: {error}")));
     refused.collect()
+}
+
+fn no_new_privs() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true).map_err(io::Error::from)
+}
+
+/// The newest interface of which everything below is asked: Linux 6.12. An older kernel enforces what it knows, and that
+/// counts as refused.
+const LANDLOCK: ABI = ABI::V6;
+
+/// Leaves of the file system only reading, and running programs, below `readable`; no port; no signal to others.
+fn view(readable: &[PathBuf]) -> io::Result<()> {
+    match restrict(readable).map_err(io::Error::other)? {
+        RulesetStatus::FullyEnforced => Ok(()),
+        RulesetStatus::PartiallyEnforced => Err(io::Error::other("this kernel knows only a part of it")),
+        RulesetStatus::NotEnforced => Err(io::Error::other("this kernel does not have it")),
+    }
+}
+
+fn restrict(readable: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
+    let handled = Ruleset::default().handle_access(AccessFs::from_all(LANDLOCK))?;
+    let handled = handled.handle_access(AccessNet::from_all(LANDLOCK))?.scope(Scope::from_all(LANDLOCK))?;
+    let rules = path_beneath_rules(readable, AccessFs::from_read(LANDLOCK));
+    Ok(handled.create()?.add_rules(rules)?.restrict_self()?.ruleset)
 }
 
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
@@ -113,6 +170,54 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_prlimit64, first_argument(0)?);
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     SeccompFilter::new(rules, denied, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?.try_into()
+}
+
+/// What a program that reads pictures has no business with: the network, other processes, the system's set-up.
+const DENIED: &[libc::c_long] = &[
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_chroot,
+    libc::SYS_pivot_root,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_io_uring_setup,
+    libc::SYS_userfaultfd,
+    libc::SYS_memfd_create,
+];
+
+/// A foreign program's calls are not known one by one, and differ from version to version: here the list says what is
+/// denied. It stays over `execve`.
+fn program_filter() -> io::Result<()> {
+    let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let rules = DENIED.iter().map(|call| (*call, Vec::new())).collect();
+    let arch = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(io::Error::other)?;
+    let program: BpfProgram = filter.try_into().map_err(io::Error::other)?;
+    seccompiler::apply_filter(&program).map_err(io::Error::other)
 }
 
 /// Allows a call only on this process itself.

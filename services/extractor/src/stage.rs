@@ -1,17 +1,26 @@
 //! The stage: an uploaded asset in, its page texts out.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
-use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted, Lineage, ModelName, Org, StageName, events};
+use heimdex_schemas::{
+    AssetUploaded, Content, DocumentExtracted, Lineage, ModelName, Org, StageName, UploadId, events,
+};
 use heimdex_stage::{
-    AcceptError, BlobError, BlobRef, Bucket, Class, Classify, Context, OriginError, STORAGE_FULL, Stage, accept, origin,
+    AcceptError, BlobError, BlobRef, Bucket, Class, Classify, Context, LedgerError, OriginError, STORAGE_FULL, Stage,
+    accept, origin,
 };
 
-use crate::{Document, ExtractError, Format, Page, Pool, Warning};
+use crate::kept::{self, Kept};
+use crate::{Document, ExtractError, Failure, Format, Pool, Request, Warning, format};
 
 /// `asset.uploaded` → `document.extracted`.
 pub struct Extractor {
     pool: Pool,
     default_model: ModelName,
+    /// Uploads whose page ranges are kept until their document is published.
+    with_ranges: Mutex<BTreeSet<UploadId>>,
 }
 
 /// Why an upload was not extracted.
@@ -30,6 +39,15 @@ pub enum StageError {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Extract(#[from] ExtractError),
+    /// The record of the page ranges that are kept.
+    #[error(transparent)]
+    Ranges(#[from] LedgerError),
+}
+
+impl From<Failure> for StageError {
+    fn from(failure: Failure) -> Self {
+        Self::Extract(failure.into())
+    }
 }
 
 impl Classify for StageError {
@@ -43,6 +61,7 @@ impl Classify for StageError {
             Self::Extract(ExtractError::Document(_)) => Class::Permanent,
             Self::Extract(ExtractError::Start(_)) => Class::Unavailable,
             Self::Extract(ExtractError::Child(_)) => Class::Transient,
+            Self::Ranges(error) => error.class(),
         }
     }
 
@@ -60,6 +79,7 @@ impl Classify for StageError {
             Self::Extract(ExtractError::Document(failure)) => failure.code(),
             Self::Extract(ExtractError::Start(_)) => "extractor_unavailable",
             Self::Extract(ExtractError::Child(_)) => "extractor_child_lost",
+            Self::Ranges(error) => error.code(),
         }
     }
 }
@@ -68,7 +88,7 @@ impl Extractor {
     /// `default_model` is the embedding model of uploads that name none.
     #[must_use]
     pub fn new(pool: Pool, default_model: ModelName) -> Self {
-        Self { pool, default_model }
+        Self { pool, default_model, with_ranges: Mutex::default() }
     }
 
     async fn lineage(&self, ctx: &Context, input: &AssetUploaded) -> Result<Lineage, StageError> {
@@ -77,16 +97,46 @@ impl Extractor {
         Ok(Lineage { title: input.title.clone(), source: input.source.clone(), ..lineage })
     }
 
-    async fn document(&self, ctx: &Context, content: &Content) -> Result<Document, StageError> {
-        Ok(match content {
-            Content::Text(text) => self.pool.extract_as(Format::Txt, text.as_bytes()).await?,
-            Content::Bytes(bytes) => self.pool.extract(bytes).await?,
+    async fn document(&self, ctx: &Context, input: &AssetUploaded, upload: UploadId) -> Result<Document, StageError> {
+        let bytes;
+        let (format, bytes) = match &input.content {
+            Content::Text(text) => (Some(Format::Txt), text.as_bytes()),
+            Content::Bytes(bytes) => (None, bytes.as_slice()),
             Content::Blob { name, sha256, size } => {
                 let (name, sha256) = (name.clone(), sha256.clone());
-                let blob = BlobRef { bucket: Bucket::Originals, name, sha256, size: *size };
-                self.pool.extract(&self.fetch(ctx, &blob).await?).await?
+                bytes = self.fetch(ctx, &BlobRef { bucket: Bucket::Originals, name, sha256, size: *size }).await?;
+                (None, bytes.as_ref())
             }
-        })
+        };
+        let format = format.map_or_else(|| format::sniff(bytes), Ok)?;
+        let password = input.password.as_ref().map(heimdex_schemas::Password::reveal);
+        self.read(ctx, input, upload, Request { format, bytes, password }).await
+    }
+
+    /// Page ranges are kept as they come. What is kept of a document that cannot be extracted goes at once.
+    async fn read(
+        &self,
+        ctx: &Context,
+        input: &AssetUploaded,
+        upload: UploadId,
+        request: Request<'_>,
+    ) -> Result<Document, StageError> {
+        let mut kept = Kept::new(ctx, &input.asset_id, upload, &self.pool);
+        let read = match self.pool.read(request, &mut kept).await? {
+            Ok(last) => kept.finish(last, self.pool.limits()).map_err(ExtractError::from),
+            Err(error) => Err(error),
+        };
+        if kept.is_any() {
+            self.with_ranges().insert(upload);
+        }
+        if matches!(read, Err(ExtractError::Document(_))) {
+            self.published(ctx).await;
+        }
+        Ok(read?)
+    }
+
+    fn with_ranges(&self) -> std::sync::MutexGuard<'_, BTreeSet<UploadId>> {
+        self.with_ranges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An org's publisher may only name blobs of its own org.
@@ -112,10 +162,21 @@ impl Stage for Extractor {
         let lineage = self.lineage(ctx, &input).await?;
         // Side by side: keeping the event costs one write of the ledger, and no time.
         let kept = origin::keep(ctx, Some(&input.asset_id), lineage.upload, &input);
-        let (kept, document) = tokio::join!(kept, self.document(ctx, &input.content));
+        let (kept, document) = tokio::join!(kept, self.document(ctx, &input, lineage.upload));
         let document = document?;
         kept?;
         Ok(vec![extracted(lineage, document)])
+    }
+
+    async fn published(&self, ctx: &Context) {
+        let upload = UploadId::new(&ctx.org, ctx.envelope.source(), ctx.envelope.id());
+        let has_ranges = self.with_ranges().remove(&upload);
+        if !has_ranges {
+            return;
+        }
+        if let Err(error) = kept::remove(ctx, upload).await {
+            tracing::warn!(%error, %upload, "page ranges stay until the keeper removes them");
+        }
     }
 }
 
@@ -126,13 +187,11 @@ fn extracted(lineage: Lineage, document: Document) -> DocumentExtracted {
         lineage: Lineage { title, ..lineage },
         format: document.format.name().to_owned(),
         language: document.language,
-        pages: document.pages.into_iter().map(page).collect(),
+        pages: document.pages,
+        metadata: document.metadata,
+        attachments: document.attachments,
         warnings,
     }
-}
-
-fn page(page: Page) -> events::Page {
-    events::Page { number: page.number, text: page.text, needs_ocr: page.needs_ocr }
 }
 
 /// The document's warnings, and one for all pages that need OCR.
@@ -153,6 +212,9 @@ fn warning(warning: &Warning) -> events::Warning {
         }
         Warning::PageUnreadable { number } => {
             ("page_unreadable", "this page cannot be loaded".to_owned(), vec![*number])
+        }
+        Warning::OcrFailed { number } => {
+            ("ocr_failed", "this page could not be recognized from its picture".to_owned(), vec![*number])
         }
         Warning::Truncated => ("truncated", "the end of the file is missing".to_owned(), vec![]),
     };

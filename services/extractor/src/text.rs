@@ -1,7 +1,7 @@
-//! Plain text: Markdown, CSV and source code are read as what they are, characters.
+//! Plain text, and what is read as such (source code, logs): characters, in paragraphs.
 
-use crate::tidy::tidy;
-use crate::{Document, Failure, Format, Limits, Warning, charset};
+use crate::tidy::{count, tidy_mapped};
+use crate::{BlockKind, Document, Failure, Format, Limits, Page, PageBuilder, Warning, charset};
 
 /// More than one replacement character in this many characters, and the bytes were no text in any encoding.
 const CHARACTERS_PER_INVALID: usize = 10;
@@ -15,12 +15,30 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Document, Failure> {
     if mostly_invalid(&decoded.text) {
         return Err(Failure::unsupported(format!("bytes that are no text in {}", decoded.encoding)));
     }
-    let mut document = Document::single(Format::Txt, tidy(&decoded.text));
+    let mut document = Document::of_pages(Format::Txt, vec![paragraphs(&decoded.text)]);
     if decoded.invalid {
         document.warnings.push(Warning::InvalidBytes { encoding: decoded.encoding });
     }
     check_text(&document, limits)?;
     Ok(document)
+}
+
+/// What stands between blank lines is a paragraph.
+fn paragraphs(text: &str) -> Page {
+    let tidied = tidy_mapped(text);
+    let mut page = PageBuilder::new();
+    let mut start = 0;
+    for paragraph in tidied.text.split("\n\n") {
+        let end = start + count(paragraph);
+        let first = tidied.origins.partition_point(|entry| entry[0] <= start).saturating_sub(1);
+        let entries = tidied.origins.iter().skip(first).take_while(|entry| entry[0] < end);
+        let origins: Vec<[u32; 2]> = entries
+            .map(|&[at, source]| if at < start { [0, source + start - at] } else { [at - start, source] })
+            .collect();
+        page.push_from(BlockKind::Paragraph, paragraph, &origins);
+        start = end + 2;
+    }
+    page.finish(1)
 }
 
 fn mostly_invalid(text: &str) -> bool {
@@ -45,7 +63,7 @@ mod tests {
     use crate::Status;
 
     #[test]
-    fn markdown_and_csv_stay_as_written() {
+    fn lines_stay_as_written() {
         let document = parse(b"# Title\r\n\r\n\r\n- one\r\n\r\na,b\r\n1,2\r\n", &Limits::default()).unwrap();
         assert_eq!(document.pages.first().unwrap().text, "# Title\n\n- one\n\na,b\n1,2");
         assert_eq!(document.status(), Status::Ok);
@@ -60,6 +78,16 @@ mod tests {
         assert_eq!(document.warnings, [Warning::InvalidBytes { encoding: "UTF-8".to_owned() }]);
         let garbage = [b"\xEF\xBB\xBF".to_vec(), vec![0xFF; 50]].concat();
         assert_eq!(parse(&garbage, &Limits::default()).unwrap_err().code(), "unsupported");
+    }
+
+    #[test]
+    fn paragraphs_know_where_they_stand() {
+        let source = "One\u{AD}s\r\ntwo\r\n\r\n\r\n  three";
+        let page = parse(source.as_bytes(), &Limits::default()).unwrap().pages.remove(0);
+        assert_eq!(page.text, "Ones\ntwo\n\nthree");
+        let spans: Vec<[u32; 2]> = page.blocks.iter().map(|block| block.span).collect();
+        assert_eq!(spans, [[0, 8], [10, 15]]);
+        assert_eq!(page.origins, [[0, 0], [3, 4], [4, 5], [5, 7], [10, 18]]);
     }
 
     #[test]

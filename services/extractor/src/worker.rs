@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use crate::child::ABORT_ON_VARIABLE;
 use crate::failure::Clock;
 use crate::frame::{self, Fatal, Kind, Outcome, Ready, Settings};
-use crate::{ChildCommand, ExtractError, Failure, Format, Limits, PoolConfig};
+use crate::ocr::{Picture, Rendering};
+use crate::ranges::{Range, Start};
+use crate::{ChildCommand, ExtractError, Failure, Limits, PoolConfig, Request};
 
 /// How long a child may take to load its parsers.
 const START: Duration = Duration::from_secs(20);
@@ -24,6 +26,13 @@ const STDERR_BYTES: usize = 4096;
 /// Room in an answer beside the text: JSON escapes, page numbers, the title.
 const ANSWER_SLACK: u64 = 4 << 20;
 
+/// Bytes that a pipe to or from a child holds, where the system lets it: most documents and answers pass without
+/// either side waiting for the other.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+
 /// A child that is ready for a document. Dropping it kills the process.
 pub(crate) struct Worker {
     child: Child,
@@ -31,6 +40,22 @@ pub(crate) struct Worker {
     answers: BufReader<ChildStdout>,
     stderr: Arc<Mutex<Vec<u8>>>,
     documents: u64,
+    /// What the kernel refused of the sandbox.
+    refused: Vec<String>,
+    /// What is left of the document's wall-clock time. Only waiting for the child counts.
+    time_left: Duration,
+    /// Bytes that the document's answers may still have.
+    bytes_left: u64,
+}
+
+/// What a child says while it reads a document.
+pub(crate) enum Answer {
+    /// It has so many pages and comes in ranges; the child waits for [`Worker::begin`].
+    Opened(u32),
+    Range(Range),
+    Picture(u32, Picture),
+    /// The end, good or bad.
+    Outcome(Outcome),
 }
 
 /// Starts the process. Must run on the thread whose end is to end the child, inside the runtime's context.
@@ -46,29 +71,42 @@ pub(crate) fn spawn(command: &ChildCommand) -> io::Result<Child> {
         .spawn()
 }
 
+fn widen(pipe: &impl std::os::fd::AsFd) {
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES) {
+        tracing::debug!(%error, "a pipe to an extraction child keeps its size");
+    }
+}
+
 impl Worker {
     /// Waits until `child` says that it is ready.
-    pub(crate) async fn greet(mut child: Child, config: &PoolConfig) -> Result<Self, ExtractError> {
+    pub(crate) async fn greet(
+        mut child: Child,
+        config: &PoolConfig,
+        rendering: Option<Rendering>,
+    ) -> Result<Self, ExtractError> {
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(requests), Some(answers), Some(stderr)) = pipes else {
             return Err(ExtractError::Start("the child has no pipes".to_owned()));
         };
-        let answers = BufReader::new(answers);
-        let mut worker = Self { child, requests, answers, stderr: keep_tail(stderr), documents: 0 };
-        match timeout(START, worker.settle(config)).await {
+        widen(&requests);
+        widen(&answers);
+        let (answers, stderr) = (BufReader::with_capacity(READ_BYTES, answers), keep_tail(stderr));
+        let (refused, time_left) = (Vec::new(), Duration::ZERO);
+        let mut worker = Self { child, requests, answers, stderr, documents: 0, refused, time_left, bytes_left: 0 };
+        match timeout(START, worker.settle(config, rendering)).await {
             Ok(result) => result.map(|()| worker),
             Err(_) => Err(ExtractError::Start(format!("the child was not ready after {} s", START.as_secs()))),
         }
     }
 
-    async fn settle(&mut self, config: &PoolConfig) -> Result<(), ExtractError> {
+    async fn settle(&mut self, config: &PoolConfig, rendering: Option<Rendering>) -> Result<(), ExtractError> {
         let parent = std::process::id();
         let abort_on = std::env::var(ABORT_ON_VARIABLE).ok().filter(|marker| !marker.is_empty());
-        let settings = Settings { limits: config.limits.clone(), pdfium: config.pdfium.clone(), parent, abort_on };
-        let ready = self.exchange_settings(&settings).await;
+        let (limits, pdfium) = (config.limits.clone(), config.pdfium.clone());
+        let ready = self.exchange_settings(&Settings { limits, pdfium, parent, abort_on, rendering }).await;
         match ready {
             Ok(Ok(refused)) => {
-                warn_of(&refused);
+                self.refused = refused;
                 Ok(())
             }
             Ok(Err(reason)) => Err(ExtractError::Start(reason)),
@@ -80,49 +118,86 @@ impl Worker {
         let payload = serde_json::to_vec(settings)?;
         frame::send(&mut self.requests, Kind::Settings, [&payload, &[]]).await?;
         match frame::receive(&mut self.answers, ANSWER_SLACK).await? {
-            (Kind::Ready, payload) => Ok(serde_json::from_slice(&payload)?),
+            (Kind::Ready, payload) => frame::json(&payload),
             (kind, _) => Err(io::Error::other(format!("{kind:?} instead of Ready"))),
         }
     }
 
-    /// Parses one document. The worker is of no use afterwards if [`Worker::is_spent`] says so.
-    pub(crate) async fn parse(
-        &mut self,
-        format: Format,
-        bytes: &[u8],
-        limits: &Limits,
-    ) -> Result<Outcome, ExtractError> {
-        self.documents += 1;
-        let wall = Duration::from_secs(limits.wall_seconds);
-        match timeout(wall, self.exchange(format, bytes, limits)).await {
-            Ok(Ok(Answer::Outcome(outcome))) => Ok(outcome),
-            Ok(Ok(Answer::Fatal(fatal))) => self.death(Some(fatal), limits).await,
+    /// What the kernel refused of the child's sandbox.
+    pub(crate) fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
+    /// `None` once it has ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Hands over one document; [`Worker::answer`] follows. The worker is of no use afterwards if [`Worker::is_spent`]
+    /// says so.
+    pub(crate) async fn ask(&mut self, request: Request<'_>, limits: &Limits) -> Result<(), ExtractError> {
+        self.documents = self.documents.saturating_add(1);
+        self.time_left = Duration::from_secs(limits.wall_seconds);
+        self.bytes_left = limits.max_text_bytes.saturating_mul(2).saturating_add(ANSWER_SLACK);
+        let about = frame::about(request).map_err(|error| ExtractError::Child(error.to_string()))?;
+        let begun = Instant::now();
+        let sent =
+            timeout(self.time_left, frame::send(&mut self.requests, Kind::Document, [&about, request.bytes])).await;
+        self.time_left = self.time_left.saturating_sub(begun.elapsed());
+        // Whoever does not read to the end says more in its answer, or in its death.
+        drop(sent);
+        Ok(())
+    }
+
+    /// Tells the child where to begin, after [`Answer::Opened`].
+    pub(crate) async fn begin(&mut self, start: Start) -> Result<(), ExtractError> {
+        let lost = |error: io::Error| ExtractError::Child(error.to_string());
+        let payload = serde_json::to_vec(&start).map_err(|error| lost(error.into()))?;
+        frame::send(&mut self.requests, Kind::Start, [&payload, &[]]).await.map_err(lost)
+    }
+
+    /// The next thing the child says. [`Answer::Outcome`] is the last one, and tells of its death, too.
+    pub(crate) async fn answer(&mut self, limits: &Limits) -> Result<Answer, ExtractError> {
+        let begun = Instant::now();
+        let heard = timeout(self.time_left, self.hear()).await;
+        self.time_left = self.time_left.saturating_sub(begun.elapsed());
+        let end = match heard {
+            Ok(Ok(Heard::Answer(answer))) => return Ok(answer),
+            Ok(Ok(Heard::Fatal(fatal))) => self.death(Some(fatal), limits).await?,
             Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
                 self.end(Failure::too_large("text bytes", limits.max_text_bytes))
             }
-            Ok(Err(_)) => self.death(None, limits).await,
+            Ok(Err(_)) => self.death(None, limits).await?,
             Err(_) => self.end(Failure::Timeout { clock: Clock::Wall, seconds: limits.wall_seconds }),
-        }
+        };
+        Ok(Answer::Outcome(end))
     }
 
-    async fn exchange(&mut self, format: Format, bytes: &[u8], limits: &Limits) -> io::Result<Answer> {
-        let start = [frame::format_byte(format)];
-        frame::send(&mut self.requests, Kind::Document, [&start, bytes]).await?;
-        let limit = limits.max_text_bytes.saturating_mul(2).saturating_add(ANSWER_SLACK);
-        match frame::receive(&mut self.answers, limit).await? {
-            (Kind::Outcome, payload) => Ok(Answer::Outcome(serde_json::from_slice(&payload)?)),
-            (Kind::Fatal, payload) => Ok(Answer::Fatal(Fatal::parse(&payload)?)),
-            (kind, _) => Err(io::Error::other(format!("{kind:?} instead of an outcome"))),
+    async fn hear(&mut self) -> io::Result<Heard> {
+        let (kind, payload) = frame::receive(&mut self.answers, self.bytes_left).await?;
+        if kind != Kind::Picture {
+            self.bytes_left = self.bytes_left.saturating_sub(payload.len() as u64);
         }
+        Ok(Heard::Answer(match kind {
+            Kind::Opened => Answer::Opened(frame::json(&payload)?),
+            Kind::Range => Answer::Range(frame::json(&payload)?),
+            Kind::Outcome => Answer::Outcome(frame::json(&payload)?),
+            Kind::Picture => {
+                let (number, picture) = frame::picture(payload)?;
+                Answer::Picture(number, picture)
+            }
+            Kind::Fatal => return Ok(Heard::Fatal(Fatal::parse(&payload)?)),
+            other => return Err(io::Error::other(format!("{other:?} instead of an answer"))),
+        }))
     }
 
     /// Kills the child: whatever it does next is of no interest.
-    fn end(&mut self, failure: Failure) -> Result<Outcome, ExtractError> {
+    pub(crate) fn end(&mut self, failure: Failure) -> Outcome {
         self.documents = u64::MAX;
         if let Err(error) = self.child.start_kill() {
             tracing::warn!(%error, "a child that is over its limits could not be killed");
         }
-        Ok(Err(failure))
+        Err(failure)
     }
 
     /// Tells from its last words, its exit status and its standard error why the child ended.
@@ -130,7 +205,9 @@ impl Worker {
         self.documents = u64::MAX;
         let status = match timeout(Duration::from_secs(1), self.child.wait()).await {
             Ok(status) => status.map_err(|error| ExtractError::Child(error.to_string()))?,
-            Err(_) => return self.end(Failure::Crashed { detail: "it closed its pipes and went on".to_owned() }),
+            Err(_) => {
+                return Ok(self.end(Failure::Crashed { detail: "it closed its pipes and went on".to_owned() }));
+            }
         };
         let last_line = self.last_line();
         let allocation = last_line.contains("memory allocation of") || last_line.contains("bad_alloc");
@@ -152,8 +229,8 @@ impl Worker {
     }
 }
 
-enum Answer {
-    Outcome(Outcome),
+enum Heard {
+    Answer(Answer),
     Fatal(Fatal),
 }
 
@@ -166,12 +243,6 @@ fn judge(status: ExitStatus, last_line: &str, limits: &Limits) -> Result<Outcome
         }
         _ if last_line.is_empty() => Ok(Err(Failure::Crashed { detail: status.to_string() })),
         _ => Ok(Err(Failure::Crashed { detail: format!("{status}: {last_line}") })),
-    }
-}
-
-fn warn_of(refused: &[String]) {
-    for step in refused {
-        tracing::warn!(step, "the kernel refused a part of the extraction sandbox; the other limits hold");
     }
 }
 

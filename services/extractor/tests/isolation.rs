@@ -12,10 +12,19 @@ mod files;
 mod limits;
 #[path = "isolation/misbehaving.rs"]
 mod misbehaving;
+#[path = "isolation/ranges.rs"]
+mod ranges;
+#[path = "isolation/recognizing.rs"]
+mod recognizing;
+#[path = "isolation/scanned.rs"]
+mod scanned;
+#[path = "isolation/upload.rs"]
+mod upload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use heimdex_extractor::ocr::OcrConfig;
 use heimdex_extractor::{ChildCommand, Limits, Pool, PoolConfig, child};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -24,9 +33,14 @@ const MISBEHAVING: &str = "misbehaving-child";
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(MISBEHAVING) => child::run(|_| Ok(misbehaving::Misbehaving)),
+        // What stands in for a recognizer, started by the path of this harness.
+        Some("--list-langs") => recognizing::list_languages(),
+        Some("stdin") => recognizing::stand_in(),
         Some(child::SUBCOMMAND) => child::main(),
         _ => {
-            let trials = limits::trials().into_iter().chain(documents::trials()).collect();
+            let trials =
+                [limits::trials(), documents::trials(), ranges::trials(), recognizing::trials(), scanned::trials()];
+            let trials = trials.into_iter().flatten().collect();
             libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }
     }
@@ -43,13 +57,17 @@ fn trial<F: Future<Output = ()> + 'static>(name: &'static str, body: fn() -> F) 
 /// A pool whose children obey the commands of [`misbehaving`].
 async fn misbehaving(parallelism: usize, limits: Limits) -> Pool {
     let command = ChildCommand { program: std::env::current_exe().unwrap(), args: vec![MISBEHAVING.into()] };
-    Pool::start(PoolConfig { command, pdfium: PathBuf::new(), limits, parallelism }).await.unwrap()
+    Pool::start(PoolConfig { command, pdfium: PathBuf::new(), limits, parallelism, ocr: OcrConfig::off() })
+        .await
+        .unwrap()
 }
 
 /// A pool of the product's parsers.
 async fn real(limits: Limits) -> Pool {
     let command = ChildCommand::current_exe().unwrap();
-    Pool::start(PoolConfig { command, pdfium: pdfium().await, limits, parallelism: 1 }).await.unwrap()
+    Pool::start(PoolConfig { command, pdfium: pdfium().await, limits, parallelism: 1, ocr: OcrConfig::off() })
+        .await
+        .unwrap()
 }
 
 /// The PDFium library, fetched on the first run.

@@ -4,17 +4,20 @@ mod delete;
 mod dlq;
 mod jobs;
 mod reconcile;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use heimdex_schemas::{AssetId, Lane, ModelName, Org};
+use heimdex_chunker::StrategyName;
+use heimdex_schemas::{AssetId, DEFAULT_MODEL, Lane, ModelName, Org};
 
 pub use delete::{Delete, Purge};
 pub use dlq::{Dlq, DlqExpiring, DlqExport, DlqImport, DlqLs, DlqPurge, DlqReplay, DlqShow};
 pub use jobs::{Jobs, JobsCancel, JobsLs, JobsWatch, OneJob};
 pub use reconcile::Reconcile;
+pub use token::{Token, TokenMint};
 
 /// Turns uploaded documents into search.
 ///
@@ -61,6 +64,9 @@ pub enum Command {
     /// Measure.
     #[command(subcommand)]
     Bench(Bench),
+    /// Tokens for the HTTP API, on a machine of your own.
+    #[command(subcommand)]
+    Token(Token),
     /// Check this machine and the services it would use.
     Doctor(Doctor),
     /// Fetch the runtime files that are missing (nats-server, ONNX Runtime, PDFium, the model).
@@ -109,7 +115,7 @@ pub struct Demo {
 #[derive(Debug, Clone, Args)]
 pub struct ModelOptions {
     /// The embedding model: the name of an installed one.
-    #[arg(long, env = "HEIMDEX_MODEL", default_value = "all-minilm-l6-v2")]
+    #[arg(long, env = "HEIMDEX_MODEL", default_value = DEFAULT_MODEL)]
     pub model: ModelName,
     /// The execution provider.
     #[arg(long, env = "HEIMDEX_PROVIDER", default_value = "auto")]
@@ -127,7 +133,7 @@ pub struct Up {
     /// Where the broker and the store keep their data.
     #[arg(long, env = "HEIMDEX_DATA_DIR", default_value = "heimdex-data")]
     pub data_dir: PathBuf,
-    /// Where health, readiness and metrics are served; port 0 takes a free one.
+    /// Where the HTTP API, the playground page, health, readiness and metrics are served; port 0 takes a free one.
     #[arg(long, env = "HEIMDEX_HTTP_ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
     /// A NATS server to use; one is started on --nats-port when absent.
@@ -160,6 +166,8 @@ pub enum Part {
     Writer,
     Query,
     Keeper,
+    /// The HTTP API and the playground page.
+    Gateway,
 }
 
 #[derive(Debug, Args)]
@@ -225,9 +233,10 @@ pub struct OneFile {
 #[derive(Debug, Args)]
 pub struct Chunk {
     pub file: PathBuf,
-    /// How to cut.
-    #[arg(long, default_value = "fixed")]
-    pub strategy: String,
+    /// How to cut: `semantic` or `fixed`; what `HEIMDEX_CHUNK_STRATEGY` says, else `semantic`. The other settings come from
+    /// `HEIMDEX_CHUNK_*`, as in the service.
+    #[arg(long)]
+    pub strategy: Option<StrategyName>,
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -260,15 +269,8 @@ pub enum Models {
         #[arg(long)]
         json: bool,
     },
-    /// Export a sentence-transformers folder (safetensors) to ONNX and install it.
-    Import {
-        folder: PathBuf,
-        /// The name to install it under; the folder's name otherwise.
-        #[arg(long)]
-        name: Option<ModelName>,
-        #[arg(long)]
-        json: bool,
-    },
+    /// Export a sentence-transformers folder (BERT, RoBERTa, XLM-R or MPNet; safetensors) to ONNX and install it.
+    Import(ModelImport),
     /// Embed the reference texts and compare.
     Verify {
         #[command(flatten)]
@@ -278,13 +280,38 @@ pub enum Models {
     },
 }
 
+#[derive(Debug, Args)]
+pub struct ModelImport {
+    pub folder: PathBuf,
+    /// The name to install it under; the folder's name otherwise.
+    #[arg(long)]
+    pub name: Option<ModelName>,
+    /// What stands before each query, such as `query: `; what the folder says otherwise.
+    #[arg(long, default_value = "")]
+    pub query_prefix: String,
+    /// What stands before each document, such as `passage: `; what the folder says otherwise.
+    #[arg(long, default_value = "")]
+    pub document_prefix: String,
+    /// Languages it was trained on, as `en,de`; none means that it reads all.
+    #[arg(long, value_delimiter = ',')]
+    pub languages: Vec<String>,
+    /// Its licence, as an SPDX identifier.
+    #[arg(long, default_value = "")]
+    pub license: String,
+    /// Export 16-bit floats as well, for GPUs.
+    #[arg(long)]
+    pub fp16: bool,
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Bench {
     /// Embedding throughput. Several providers run one after the other, each in a process of its own.
     Embed {
         #[arg(long, value_delimiter = ',', default_value = "auto")]
         provider: Vec<String>,
-        #[arg(long, env = "HEIMDEX_MODEL", default_value = "all-minilm-l6-v2")]
+        #[arg(long, env = "HEIMDEX_MODEL", default_value = DEFAULT_MODEL)]
         model: ModelName,
         #[arg(long, env = "HEIMDEX_EMBED_THREADS")]
         threads: Option<usize>,
@@ -296,6 +323,17 @@ pub enum Bench {
         /// Texts to embed, one a line; generated ones of mixed length otherwise.
         #[arg(long)]
         texts: Option<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Extraction speed by format, in a child process and without one, and peak memory.
+    Extract {
+        /// Files, and folders whose files are taken with all below.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// How often each file is read.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
         #[arg(long)]
         json: bool,
     },

@@ -77,6 +77,7 @@ async fn run(command: Command) -> Outcome {
         Command::Eval(command) => commands::eval::run(command).await,
         Command::Models(command) => commands::models::run(command).await,
         Command::Bench(command) => commands::bench::run(command).await,
+        Command::Token(command) => commands::token::run(command),
         Command::Doctor(command) => commands::doctor::run(command).await,
         Command::Provision(command) => commands::provision::run(command).await,
         Command::Completions { shell } => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use heimdex_embedding::{DEFAULT_MODEL, Embedder, Libraries, Model, Options, Provider};
+use heimdex_embedding::{Embedder, Libraries, Model, Options, Provider, catalogue};
 use heimdex_provision as provision;
 use heimdex_schemas::ModelName;
 
@@ -15,27 +15,30 @@ pub fn root() -> Result<PathBuf, Failure> {
     Ok(provision::cache_dir()?.join("models"))
 }
 
-/// Every installed model that can be read, by name.
+/// Every installed model that can be read, by name. Of a model that is provided by name, an older export is left out.
 pub fn installed() -> Result<Vec<Model>, Failure> {
     let Ok(entries) = std::fs::read_dir(root()?) else { return Ok(Vec::new()) };
     let folders = entries.flatten().map(|entry| entry.path()).filter(|path| path.join("model.toml").is_file());
-    let mut models: Vec<Model> = folders.filter_map(|folder| Model::open(folder).ok()).collect();
+    let current = |model: &Model| catalogue::find(model.name()).and_then(catalogue::Entry::locate);
+    let is_current = |model: &Model| current(model).is_none_or(|folder| folder == model.dir());
+    let mut models: Vec<Model> = folders.filter_map(|folder| Model::open(folder).ok()).filter(is_current).collect();
     models.sort_by(|a, b| a.name().cmp(b.name()));
     Ok(models)
 }
 
-/// The folder of the model called `name`; the default one is provided when it is missing.
+/// The folder of the model called `name`; one of the catalogue is provided when it is missing.
 pub async fn folder(name: &ModelName) -> Result<PathBuf, Failure> {
-    if name.as_str() == DEFAULT_MODEL {
-        return with_progress(|progress| heimdex_embedding::default_model(progress).map_err(Failure::unreachable))
-            .await;
+    if let Some(entry) = catalogue::find(name.as_str()) {
+        return with_progress(move |progress| entry.ensure(progress).map_err(Failure::unreachable)).await;
     }
     let models = installed()?;
     let found = models.iter().find(|model| model.name() == name.as_str()).map(|model| model.dir().to_owned());
     found.ok_or_else(|| {
         let names: Vec<&str> = models.iter().map(Model::name).collect();
         Failure::input(anyhow::anyhow!(
-            "model {name} is not installed; installed are {names:?}, `heimdex models import FOLDER` installs one"
+            "model {name} is not installed; installed are {names:?}, provided by name {:?}, and `heimdex models import \
+             FOLDER` installs others",
+            catalogue::MODELS.map(|entry| entry.name)
         ))
     })
 }

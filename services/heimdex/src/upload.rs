@@ -9,13 +9,10 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use heimdex_bus::{Bus, PublishError, ReceiptScope, ReceiptUpdate, ReceiptsFrom};
 use heimdex_schemas::{AssetId, AssetUploaded, Content, Envelope, Lane, Org, UploadId};
-use heimdex_stage::{Blobs as _, Bucket};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Files up to this many bytes travel inside the event; base64 keeps it below the 64 KiB of public events.
-const INLINE_BYTES: u64 = 40 * 1024;
 /// Publishes under way at once.
 const PUBLISHERS: usize = 8;
 /// Pause after "this org has too many uploads waiting".
@@ -140,24 +137,9 @@ async fn event(bus: &Bus, plan: &Plan, upload: Upload, job: UploadId) -> anyhow:
         Body::Bytes(bytes) => Content::Bytes(bytes.to_vec()),
         Body::File(path) => {
             let bytes = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
-            file_content(bus, plan, &upload.asset_id, job, bytes).await?
+            bus.content(&plan.org, &upload.asset_id, job, Bytes::from(bytes)).await?
         }
     };
     let (asset_id, title, source) = (upload.asset_id, upload.title, upload.source);
-    Ok(AssetUploaded { asset_id, content, org: None, title, source, model: None })
-}
-
-async fn file_content(
-    bus: &Bus,
-    plan: &Plan,
-    asset: &AssetId,
-    job: UploadId,
-    bytes: Vec<u8>,
-) -> anyhow::Result<Content> {
-    if bytes.len() as u64 <= INLINE_BYTES {
-        return Ok(Content::Bytes(bytes));
-    }
-    let prefix = format!("{}/{}/{job}", plan.org, asset.hash());
-    let blob = bus.blobs().put(Bucket::Originals, &prefix, Bytes::from(bytes)).await?;
-    Ok(Content::Blob { name: blob.name, sha256: blob.sha256, size: blob.size })
+    Ok(AssetUploaded { asset_id, content, org: None, title, source, model: None, password: None })
 }

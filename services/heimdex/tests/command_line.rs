@@ -98,7 +98,7 @@ fn extract_tells_why_a_file_is_bad() {
 fn chunk_shows_spans_that_lead_into_the_text() {
     let path = sample("en/garden-rules.txt");
     let report = json(0, &["chunk", &path, "--json"]);
-    assert_eq!((report["strategy"].as_str(), report["tokenizer"].as_str()), (Some("fixed"), Some("all-minilm-l6-v2")));
+    assert_eq!((report["strategy"].as_str(), report["tokenizer"].as_str()), (Some("semantic"), Some("all-minilm-l6-v2")));
     let limit = report["max_tokens"].as_u64().unwrap();
     let document = json(0, &["extract", &path, "--json"])["pages"][0]["text"].as_str().unwrap().to_owned();
     let document: Vec<char> = document.chars().collect();
@@ -115,8 +115,8 @@ fn chunk_shows_spans_that_lead_into_the_text() {
 
 #[test]
 fn chunk_refuses_what_it_does_not_know() {
-    let output = ends_with(2, &["chunk", &sample("en/garden-rules.txt"), "--strategy", "semantic"]);
-    assert!(text(&output.stderr).contains("semantic"), "{}", text(&output.stderr));
+    let output = ends_with(2, &["chunk", &sample("en/garden-rules.txt"), "--strategy", "by-weight"]);
+    assert!(text(&output.stderr).contains("by-weight"), "{}", text(&output.stderr));
     let output = ends_with(2, &["chunk", &sample("en/garden-rules.txt"), "--model", "no-such-model"]);
     assert!(text(&output.stderr).contains("no-such-model"), "{}", text(&output.stderr));
 }

@@ -14,7 +14,7 @@ pub mod redrive;
 mod service;
 mod settings;
 
-pub use duties::{Duty, blobs, expiry, points, records, work};
+pub use duties::{Duty, blobs, expiry, points, queues, records, work};
 pub use error::KeeperError;
 pub use lease::{Fence, Held, LEASE_KEY, Lease};
 pub use metrics::{KeeperMetrics, Kind};

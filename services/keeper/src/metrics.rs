@@ -91,6 +91,8 @@ pub struct KeeperMetrics {
     pub stuck: Gauge,
     pub redriven: Counter,
     pub lost: Counter,
+    /// Messages that no consumer delivered until it was made anew.
+    pub stranded: Counter,
 }
 
 /// 10 ms to an hour.
@@ -113,6 +115,7 @@ impl KeeperMetrics {
             stuck: Gauge::default(),
             redriven: Counter::default(),
             lost: Counter::default(),
+            stranded: Counter::default(),
         };
         process.register(|r| {
             r.register("heimdex_keeper_removed", "What was removed, by kind", metrics.removed.clone());
@@ -127,6 +130,7 @@ impl KeeperMetrics {
             r.register("heimdex_keeper_stuck_uploads", stuck, metrics.stuck.clone());
             r.register("heimdex_keeper_redriven", "Lost uploads driven again", metrics.redriven.clone());
             r.register("heimdex_keeper_lost", "Uploads ended as lost_upstream", metrics.lost.clone());
+            r.register("heimdex_keeper_stranded", "Messages no consumer delivered until it was made anew", metrics.stranded.clone());
         });
         metrics
     }

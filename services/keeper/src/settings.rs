@@ -57,6 +57,8 @@ pub struct Settings {
     pub scan_messages: u64,
     /// Largest event data that is rebuilt, in bytes.
     pub event_bytes: u64,
+    /// Pause between two looks for messages that no consumer delivers; what is there twice is mended.
+    pub queues_every: Duration,
     /// Pause between two looks at the dead letters that expire.
     pub expiry_every: Duration,
     /// `announce_ahead` (`HEIMDEX_KEEPER_ANNOUNCE_AHEAD`) and `remove_ahead` (`HEIMDEX_KEEPER_REMOVE_AHEAD`).
@@ -88,6 +90,7 @@ impl Default for Settings {
             redrive_batch: 500,
             scan_messages: 20_000,
             event_bytes: 256 * 1024 * 1024,
+            queues_every: MINUTE,
             expiry_every: MINUTE * 5,
             expiry: ExpirySettings::default(),
         }
@@ -125,6 +128,7 @@ impl Settings {
             redrive_batch: variables.parse(&variable("REDRIVE_BATCH"), default.redrive_batch)?,
             scan_messages: variables.parse(&variable("SCAN_MESSAGES"), default.scan_messages)?,
             event_bytes: variables.parse(&variable("EVENT_BYTES"), default.event_bytes)?,
+            queues_every: time("QUEUES_EVERY", default.queues_every)?,
             expiry_every: time("EXPIRY_EVERY", default.expiry_every)?,
             expiry: ExpirySettings {
                 announce_ahead: time("ANNOUNCE_AHEAD", default.expiry.announce_ahead)?,

@@ -109,8 +109,8 @@ impl<'a> Document<'a> {
                     pages: vec![ordinal + 1],
                     page_starts: vec![0],
                     span: [0, text.chars().count() as u64],
-                    heading_path: Vec::new(),
                     content_hash: "00".to_owned(),
+                    ..Chunk::default()
                 },
                 dense: dense.unwrap(),
                 sparse: Sparse { indices: sparse.indices, values: sparse.values },

@@ -137,8 +137,15 @@ async fn an_upload_still_before_the_writer_gets_its_receipt_with_the_deletion() 
     let bench = Bench::new(&store);
     let asset = "a".parse().unwrap();
     let content = Content::Text("secret".to_owned());
-    let event =
-        AssetUploaded { asset_id: "a".parse().unwrap(), content, org: None, title: None, source: None, model: None };
+    let event = AssetUploaded {
+        asset_id: "a".parse().unwrap(),
+        content,
+        org: None,
+        title: None,
+        source: None,
+        model: None,
+        password: None,
+    };
     let envelope = Envelope::wrap("/cms", "upload", &event).unwrap();
     let ctx = bench.context(envelope, &acme(), 5);
     let lineage = accept::accept(&ctx, &asset, &"tiny".parse().unwrap()).await.unwrap();

@@ -140,7 +140,7 @@ impl User<'_> {
         model: Option<ModelName>,
     ) -> (&'static str, UploadId) {
         let asset_id = asset.parse().unwrap();
-        let uploaded = AssetUploaded { asset_id, content, org: None, title: None, source: None, model };
+        let uploaded = AssetUploaded { asset_id, content, org: None, title: None, source: None, model, password: None };
         let envelope = Envelope::wrap(SOURCE, event, &uploaded).unwrap();
         self.client.bus().publisher().publish_asset(self.org, LANE, envelope).await.unwrap();
         self.job(event)

@@ -7,6 +7,7 @@ mod bad_inputs;
 mod command_line;
 mod dead_letters;
 mod deletes;
+mod http;
 mod jobs;
 mod keeper;
 mod outages;
@@ -44,6 +45,7 @@ async fn all(topology: Topology) {
     versions::an_older_sequence_is_superseded(&scene).await;
     bad_inputs::bad_documents_hurt_only_themselves(&mut scene).await;
     command_line::commands_work_against_the_cluster(&scene);
+    http::documents_go_in_and_are_found_by_http(&mut scene).await;
     jobs::a_job_can_be_followed_and_explained(&scene).await;
     jobs::a_search_sees_what_its_receipt_promised(&scene).await;
     jobs::a_waiting_job_says_where_and_can_be_cancelled(&mut scene).await;

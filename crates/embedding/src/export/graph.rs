@@ -1,5 +1,6 @@
 //! A small ONNX graph under construction: operators are methods that return the name of their result.
 
+use half::f16;
 use onnx_protobuf::{
     AttributeProto, GraphProto, Message, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
     TypeProto, ValueInfoProto,
@@ -22,14 +23,39 @@ pub(super) enum Axis<'a> {
     Fixed(usize),
 }
 
+/// In which floats a graph computes and keeps its weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Float {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits (IEEE half), for GPUs.
+    F16,
+}
+
+impl Float {
+    fn data_type(self) -> DataType {
+        match self {
+            Self::F32 => DataType::FLOAT,
+            Self::F16 => DataType::FLOAT16,
+        }
+    }
+}
+
 /// The graph so far.
 #[derive(Default)]
 pub(super) struct Graph {
     proto: GraphProto,
     counter: usize,
+    float: Float,
 }
 
 impl Graph {
+    /// An empty graph that computes in `float`.
+    pub fn new(float: Float) -> Self {
+        Self { float, ..Self::default() }
+    }
+
     /// Declares an `int64` input.
     pub fn input(&mut self, name: &str, shape: &[Axis<'_>]) -> String {
         let info = value_info(name, DataType::INT64, shape);
@@ -37,17 +63,39 @@ impl Graph {
         name.to_owned()
     }
 
-    /// Declares a float output and gives it the value of `from`.
+    /// Declares a 32-bit float output and gives it the value of `from`.
     pub fn output(&mut self, name: &str, from: &str, shape: &[Axis<'_>]) {
-        self.node_named("Identity", &[from], name, vec![]);
+        match self.float {
+            Float::F32 => self.node_named("Identity", &[from], name, vec![]),
+            Float::F16 => self.node_named("Cast", &[from], name, vec![integer("to", DataType::FLOAT as i64)]),
+        }
         let info = value_info(name, DataType::FLOAT, shape);
         self.proto.output.push(info);
     }
 
-    /// A constant float tensor, its values little-endian.
+    /// A constant float tensor of the graph's own precision, its values little-endian.
     pub fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
-        let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.constant(name, dims, DataType::FLOAT, raw)
+        let raw = match self.float {
+            Float::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Float::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        };
+        self.constant(name, dims, self.float.data_type(), raw)
+    }
+
+    /// A constant of 16-bit floats, whatever the graph computes in; `raw` is little-endian.
+    pub fn halves(&mut self, name: &str, dims: &[usize], raw: Vec<u8>) -> String {
+        self.constant(name, dims, DataType::FLOAT16, raw)
+    }
+
+    /// A constant of bytes.
+    pub fn bytes(&mut self, name: &str, dims: &[usize], raw: Vec<u8>) -> String {
+        self.constant(name, dims, DataType::UINT8, raw)
+    }
+
+    /// `x` as floats of the graph's own precision.
+    pub fn cast(&mut self, x: &str) -> String {
+        let to = integer("to", self.float.data_type() as i64);
+        self.op_with("Cast", &[x], vec![to])
     }
 
     /// A constant list of `int64`.
@@ -129,9 +177,6 @@ pub(super) fn integer_list(name: &str, values: &[i64]) -> AttributeProto {
         ..AttributeProto::default()
     }
 }
-
-/// ONNX's number for the 32-bit float type, as `Cast` takes it.
-pub(super) const FLOAT_TYPE: i64 = DataType::FLOAT as i64;
 
 fn value_info(name: &str, kind: DataType, shape: &[Axis<'_>]) -> ValueInfoProto {
     let shape = TensorShapeProto { dim: shape.iter().map(dimension).collect(), ..TensorShapeProto::default() };

@@ -216,7 +216,9 @@ impl<S: Stage> Worker<S> {
         if failpoint::is_broken("sabotage.ack_before_publish") {
             let _unseen = delivery.ack().await;
         }
-        Ok(self.publish(delivery, &outputs, step).await?)
+        self.publish(delivery, &outputs, step).await?;
+        self.stage.published(context).await;
+        Ok(())
     }
 
     /// What the trail of an upload says of this stage.

@@ -184,8 +184,8 @@ fn chunks(input: &DocumentExtracted) -> ChunksCreated {
         pages: vec![1],
         page_starts: vec![0],
         span,
-        heading_path: Vec::new(),
         content_hash: "0".repeat(64),
+        ..Chunk::default()
     };
     let document =
         DocumentFacts { format: "txt".to_owned(), language: None, pages: 1, chunks: 1, warnings: Vec::new() };
@@ -199,7 +199,9 @@ pub fn document(asset: &str, sequence: u64, lane: Lane, text: &str) -> DocumentE
         lineage,
         format: "txt".to_owned(),
         language: None,
-        pages: vec![Page { number: 1, text: text.to_owned(), needs_ocr: false }],
+        pages: vec![Page::plain(1, text)],
+        metadata: Default::default(),
+        attachments: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -1,12 +1,19 @@
-//! From a tree to paragraphs: one walk without recursion, so that no nesting can exhaust the stack.
+//! From a tree to blocks: one walk without recursion, so that no nesting can exhaust the stack.
 
-use ego_tree::NodeRef;
 use ego_tree::iter::Edge;
+use ego_tree::{NodeId, NodeRef};
+use heimdex_schemas::BlockKind;
 use scraper::Node;
 use scraper::node::Element;
 
-/// Text between these and their surroundings is a paragraph of its own.
-const PARAGRAPHS: &[&str] = &[
+use super::flow::{Flow, Gap};
+use super::list::List;
+use super::table::{self, Table};
+use super::trace::Traced;
+use crate::PageBuilder;
+
+/// Text between these and their surroundings is a block of its own.
+const BLOCKS: &[&str] = &[
     "address",
     "article",
     "aside",
@@ -14,11 +21,13 @@ const PARAGRAPHS: &[&str] = &[
     "body",
     "caption",
     "center",
+    "dd",
     "details",
     "dialog",
     "dir",
     "div",
     "dl",
+    "dt",
     "fieldset",
     "figcaption",
     "figure",
@@ -31,165 +40,275 @@ const PARAGRAPHS: &[&str] = &[
     "h5",
     "h6",
     "header",
+    "hgroup",
     "hr",
     "html",
     "legend",
+    "li",
     "main",
     "menu",
     "nav",
     "ol",
+    "optgroup",
+    "option",
     "p",
     "pre",
     "section",
     "summary",
     "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
     "title",
+    "tr",
     "ul",
 ];
 
-/// Text between these begins on a line of its own.
-const LINES: &[&str] = &["dd", "dt", "li", "option", "tr", "tbody", "thead", "tfoot", "rt"];
-
-/// Cells of a row, separated by a tab.
-const CELLS: &[&str] = &["td", "th"];
-
-/// The text below `roots`, entering only the elements that `read` accepts.
-pub(super) fn text_of(roots: &[NodeRef<'_, Node>], read: fn(NodeRef<'_, Node>, &Element) -> bool) -> String {
-    let mut writer = Writer::default();
+/// The text below `roots` as blocks of `page`, entering only the elements that `read` accepts.
+pub(super) fn write(
+    traced: &Traced,
+    roots: &[NodeRef<'_, Node>],
+    read: impl Fn(NodeRef<'_, Node>, &Element) -> bool,
+    max_bytes: u64,
+) -> PageBuilder {
+    let mut writer = Writer { max_bytes, ..Writer::default() };
     for root in roots {
-        walk(*root, read, &mut writer);
-        writer.separate(Gap::Paragraph);
+        walk(traced, *root, &read, &mut writer);
+        writer.end_block();
     }
-    writer.text
+    writer.page
 }
 
-fn walk(root: NodeRef<'_, Node>, read: fn(NodeRef<'_, Node>, &Element) -> bool, writer: &mut Writer) {
-    let mut skipped = None;
+fn walk(
+    traced: &Traced,
+    root: NodeRef<'_, Node>,
+    read: &impl Fn(NodeRef<'_, Node>, &Element) -> bool,
+    writer: &mut Writer,
+) {
+    let mut skipped: Option<NodeId> = None;
     for edge in root.traverse() {
+        if writer.is_full() {
+            return;
+        }
         match edge {
             Edge::Open(_) if skipped.is_some() => {}
             Edge::Open(node) => match node.value() {
                 Node::Element(element) if !read(node, element) => skipped = Some(node.id()),
-                Node::Element(element) => {
-                    writer.open(element.name());
-                    // What the page says in place of a picture.
-                    element
-                        .attr("alt")
-                        .filter(|_| element.name() == "img")
-                        .into_iter()
-                        .for_each(|alt| writer.write(alt));
-                }
-                Node::Text(text) => writer.write(text),
+                Node::Element(element) => writer.open(node, element),
+                Node::Text(text) => writer.write(text, traced.origins(node.id())),
                 _ => {}
             },
             Edge::Close(node) if skipped == Some(node.id()) => skipped = None,
             Edge::Close(_) if skipped.is_some() => {}
             Edge::Close(node) => {
                 if let Node::Element(element) = node.value() {
-                    writer.close(element.name());
+                    writer.close(element);
                 }
             }
         }
     }
 }
 
-/// What must stand between the text so far and the next text; the larger one wins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Gap {
-    #[default]
-    None,
-    Space,
-    Cell,
-    Line,
-    Paragraph,
-}
-
-impl Gap {
-    fn text(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Space => " ",
-            Self::Cell => "\t",
-            Self::Line => "\n",
-            Self::Paragraph => "\n\n",
-        }
-    }
-}
-
+/// What is open around the text.
 #[derive(Default)]
 struct Writer {
-    text: String,
-    gap: Gap,
-    /// Open `pre` elements: white space counts inside.
+    page: PageBuilder,
+    flow: Flow,
+    table: Option<Table>,
+    lists: Vec<List>,
+    items: u32,
+    quotes: u32,
+    notes: u32,
     preformatted: u32,
-    /// Open cells: blocks inside a cell must not tear its row apart.
-    cells: u32,
+    heading: Option<u8>,
+    max_bytes: u64,
 }
 
 impl Writer {
-    fn open(&mut self, name: &str) {
-        self.separate(self.gap_of(name));
-        self.preformatted += u32::from(name == "pre");
-        self.cells += u32::from(CELLS.contains(&name));
+    /// Over the limit on text, which whoever asked will notice.
+    fn is_full(&self) -> bool {
+        self.page.bytes() > self.max_bytes
     }
 
-    fn close(&mut self, name: &str) {
-        self.preformatted = self.preformatted.saturating_sub(u32::from(name == "pre"));
-        self.cells = self.cells.saturating_sub(u32::from(CELLS.contains(&name)));
-        // A line break was written when it opened.
-        if name != "br" {
-            self.separate(self.gap_of(name));
+    fn open(&mut self, node: NodeRef<'_, Node>, element: &Element) {
+        let name = element.name();
+        if self.open_in_table(element) {
+            return;
         }
-    }
-
-    fn gap_of(&self, name: &str) -> Gap {
+        if BLOCKS.contains(&name) {
+            self.boundary();
+        }
         match name {
-            "br" if self.cells > 0 => Gap::Space,
-            "br" => Gap::Line,
-            "img" => Gap::Space,
-            name if CELLS.contains(&name) => Gap::Cell,
-            name if PARAGRAPHS.contains(&name) && self.cells > 0 => Gap::Space,
-            name if PARAGRAPHS.contains(&name) => Gap::Paragraph,
-            "tr" => Gap::Line,
-            name if LINES.contains(&name) && self.cells > 0 => Gap::Space,
-            name if LINES.contains(&name) => Gap::Line,
-            _ => Gap::None,
+            "table" if table::holds_data(node, element) => self.table = Some(Table::default()),
+            "ul" | "ol" | "menu" | "dir" => self.lists.push(List::of(element, || items_of(node))),
+            "li" => self.open_item(element),
+            "dt" | "dd" => self.items += 1,
+            "pre" => self.preformatted += 1,
+            "blockquote" => self.quotes += 1,
+            "q" => self.target().write_shown("\""),
+            "rt" => self.target().write_shown("("),
+            // In a cell laid out, not related: still apart from its neighbours.
+            "br" => self.line_end(),
+            "img" | "area" => self.write_alternative(element),
+            _ => {}
+        }
+        self.notes += u32::from(is_note(element));
+        self.heading = heading_level(element).or(self.heading);
+    }
+
+    fn close(&mut self, element: &Element) {
+        let name = element.name();
+        if self.close_in_table(element) {
+            return;
+        }
+        if let Some(title) = element.attr("title").filter(|_| name == "abbr") {
+            self.target().write_shown(&format!(" ({title})"));
+        }
+        if matches!(name, "q" | "rt") {
+            self.target().write_shown(if name == "q" { "\"" } else { ")" });
+        }
+        if BLOCKS.contains(&name) {
+            self.boundary();
+        }
+        match name {
+            "ul" | "ol" | "menu" | "dir" => drop(self.lists.pop()),
+            "li" | "dt" | "dd" => self.items = self.items.saturating_sub(1),
+            "pre" => self.preformatted = self.preformatted.saturating_sub(1),
+            "blockquote" => self.quotes = self.quotes.saturating_sub(1),
+            _ => {}
+        }
+        self.notes = self.notes.saturating_sub(u32::from(is_note(element)));
+        if heading_level(element).is_some() {
+            self.heading = None;
         }
     }
 
-    fn separate(&mut self, gap: Gap) {
-        self.gap = self.gap.max(gap);
+    /// Rows and cells of the table that is being read. Whether the element was one of them.
+    fn open_in_table(&mut self, element: &Element) -> bool {
+        let Some(table) = &mut self.table else { return false };
+        match element.name() {
+            "table" => {
+                table.nested += 1;
+                self.boundary();
+            }
+            "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" if table.nested == 0 => table.open(element),
+            _ => return false,
+        }
+        true
     }
 
-    fn write(&mut self, text: &str) {
-        if self.preformatted > 0 {
-            return self.write_preformatted(text);
+    fn close_in_table(&mut self, element: &Element) -> bool {
+        let Some(table) = &mut self.table else { return false };
+        match element.name() {
+            "table" if table.nested == 0 => {
+                if let Some(table) = self.table.take() {
+                    table.finish(&mut self.page);
+                }
+            }
+            "table" => {
+                table.nested -= 1;
+                self.boundary();
+            }
+            "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" if table.nested == 0 => table.close(element.name()),
+            _ => return false,
         }
-        if text.starts_with(char::is_whitespace) {
-            self.separate(Gap::Space);
-        }
-        for word in text.split_whitespace() {
-            self.flush();
-            self.text.push_str(word);
-            self.gap = Gap::Space;
-        }
-        if !text.trim().is_empty() && !text.ends_with(char::is_whitespace) {
-            self.gap = Gap::None;
+        true
+    }
+
+    fn open_item(&mut self, element: &Element) {
+        self.items += 1;
+        let mark = self.lists.last_mut().and_then(|list| list.mark(element));
+        if let Some(mark) = mark {
+            self.target().write_shown(&mark);
         }
     }
 
-    fn write_preformatted(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.flush();
-            self.text.push_str(text);
+    fn write(&mut self, text: &str, origins: &[[u32; 2]]) {
+        let in_cell = self.table.as_ref().is_some_and(Table::in_cell);
+        if self.preformatted > 0 && !in_cell {
+            return self.flow.write_verbatim(text, origins);
+        }
+        self.target().write(text, origins);
+    }
+
+    /// What the page says in place of a picture.
+    fn write_alternative(&mut self, element: &Element) {
+        let Some(text) = element.attr("alt").filter(|text| !text.trim().is_empty()) else { return };
+        let flow = self.target();
+        flow.separate(Gap::Space);
+        flow.write_shown(text);
+        flow.separate(Gap::Space);
+    }
+
+    fn line_end(&mut self) {
+        let in_cell = self.table.as_ref().is_some_and(Table::in_cell);
+        if self.preformatted > 0 && !in_cell {
+            return self.flow.write_verbatim("\n", &[]);
+        }
+        self.target().separate(if in_cell { Gap::Space } else { Gap::Line });
+    }
+
+    fn target(&mut self) -> &mut Flow {
+        match &mut self.table {
+            Some(table) if table.in_cell() => &mut table.flow,
+            _ => &mut self.flow,
         }
     }
 
-    /// Writes the gap; none is needed before the first text.
-    fn flush(&mut self) {
-        if !self.text.is_empty() {
-            self.text.push_str(self.gap.text());
+    /// A block begins or ends. Blocks in a cell must not tear its row apart.
+    fn boundary(&mut self) {
+        match &mut self.table {
+            Some(table) if table.in_cell() => table.flow.separate(Gap::Space),
+            _ => self.end_block(),
         }
-        self.gap = Gap::None;
     }
+
+    fn end_block(&mut self) {
+        let flow = std::mem::take(&mut self.flow);
+        if !flow.is_empty() {
+            self.page.push_from(self.kind(), &flow.text, &flow.origins);
+        }
+    }
+
+    fn kind(&self) -> BlockKind {
+        match self.heading {
+            _ if self.preformatted > 0 => BlockKind::Code,
+            Some(level) => BlockKind::Heading { level },
+            None if self.notes > 0 => BlockKind::Note,
+            None if self.items > 0 => BlockKind::ListItem,
+            None if self.quotes > 0 => BlockKind::Quote,
+            None => BlockKind::Paragraph,
+        }
+    }
+}
+
+/// Items of the list itself, not of lists in it.
+fn items_of(list: NodeRef<'_, Node>) -> usize {
+    list.children().filter(|child| child.value().as_element().is_some_and(|child| child.name() == "li")).count()
+}
+
+fn heading_level(element: &Element) -> Option<u8> {
+    match element.name() {
+        "h1" => Some(1),
+        "h2" => Some(2),
+        "h3" => Some(3),
+        "h4" => Some(4),
+        "h5" => Some(5),
+        "h6" => Some(6),
+        // WAI-ARIA 1.2, section 5.4, "heading": the level is 2 where none is given.
+        _ if element.attr("role") == Some("heading") => {
+            let level = element.attr("aria-level").and_then(|level| level.trim().parse::<u8>().ok());
+            Some(level.unwrap_or(2).clamp(1, 6))
+        }
+        _ => None,
+    }
+}
+
+/// Footnotes, by the roles of DPUB-ARIA 1.0 and the class names of the usual generators.
+fn is_note(element: &Element) -> bool {
+    let role = element.attr("role").is_some_and(|role| matches!(role, "doc-footnote" | "doc-endnote" | "doc-endnotes"));
+    let class = || element.classes().any(|class| matches!(class, "footnote" | "footnotes" | "endnote" | "endnotes"));
+    role || (matches!(element.name(), "div" | "section" | "aside" | "ol" | "dl" | "li" | "p") && class())
 }

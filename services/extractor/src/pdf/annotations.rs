@@ -1,29 +1,26 @@
-//! Text that lies on a page without being part of it: filled-in form fields and text boxes.
+//! Text that lies on a page without being part of it: comments, text boxes and filled-in form fields.
 
-use pdfium_render::prelude::*;
+use super::native::{Annotation, AnnotationKind, Page};
 
-/// One paragraph for each field with a value and each text box, in the order of the page's annotations.
-pub(super) fn text(page: &PdfPage<'_>) -> String {
-    let annotations = page.annotations();
-    if annotations.is_empty() {
-        return String::new();
+/// Annotations of a page that are looked at.
+const MAX_ANNOTATIONS: u32 = 10_000;
+
+/// One text for each comment, text box and field with a value, in the order of the page's annotations.
+pub(super) fn texts(page: &Page<'_>) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in page.annotations(MAX_ANNOTATIONS).filter_map(|annotation| text(&annotation)) {
+        // A field shown twice, and a comment's own answer box, say the same again.
+        if !text.trim().is_empty() && texts.last() != Some(&text) {
+            texts.push(text);
+        }
     }
-    let texts = annotations.iter().filter_map(|annotation| text_of(&annotation));
-    texts.filter(|text| !text.trim().is_empty()).collect::<Vec<_>>().join("\n\n")
+    texts
 }
 
-fn text_of(annotation: &PdfPageAnnotation<'_>) -> Option<String> {
-    match annotation.as_form_field() {
-        Some(field) => value(field),
-        None => annotation.as_free_text_annotation()?.contents(),
-    }
-}
-
-fn value(field: &PdfFormField<'_>) -> Option<String> {
-    match field {
-        PdfFormField::Text(text) if !text.is_password() => text.value(),
-        PdfFormField::ComboBox(choice) => choice.value(),
-        PdfFormField::ListBox(choice) => choice.value(),
-        _ => None,
+fn text(annotation: &Annotation<'_>) -> Option<String> {
+    match annotation.kind() {
+        AnnotationKind::Comment => annotation.contents(),
+        AnnotationKind::Field => annotation.value(),
+        AnnotationKind::Attachment | AnnotationKind::Other => None,
     }
 }

@@ -4,17 +4,70 @@
 //! `(cid:…)` from tools that wrote the file, or private-use characters. A few are bullets and logos; many mean that the
 //! page can only be read by looking at it.
 
+use super::native::Glyph;
+
 /// Percent of the visible characters.
 const UNMAPPED_PERCENT: usize = 2;
+/// Those for which PDFium had to guess a character, and what their letters look like when it guessed right: they are most of
+/// the characters, and among the Latin ones some are vowels.
+const GUESSED_PERCENT: usize = 30;
+const LETTERS_PERCENT: usize = 60;
+const VOWELS_PERCENT: usize = 19;
 const PRIVATE_PERCENT: usize = 15;
 
-/// Whether `raw`, the text of a page or a title, is mostly not what it shows.
+/// Whether `raw`, the text of a title or the like, is mostly not what it means.
 pub(super) fn is_garbage(raw: &str) -> bool {
-    let visible = raw.chars().filter(|c| !c.is_whitespace()).count();
-    let unmapped = raw.chars().filter(|c| is_unmapped(*c)).count() + cid_characters(raw);
-    let private = raw.chars().filter(|c| is_private(*c)).count();
-    unmapped * 100 > visible * UNMAPPED_PERCENT || private * 100 > visible * PRIVATE_PERCENT
+    let mut counts = Counts { unmapped: cid_characters(raw), ..Counts::default() };
+    raw.chars().for_each(|c| counts.count(c));
+    counts.are_garbage()
 }
+
+/// Whether the text of a page is mostly not what it shows.
+pub(super) fn are_garbage(glyphs: &[Glyph]) -> bool {
+    let mut counts = Counts::default();
+    let mut guessed = Vec::new();
+    for glyph in glyphs {
+        counts.count(glyph.c);
+        if glyph.unmapped && !glyph.c.is_whitespace() {
+            guessed.push(glyph.c);
+        }
+    }
+    if glyphs.windows(2).any(|pair| matches!(pair, [a, b] if a.c == '(' && b.c == 'c')) {
+        counts.unmapped += cid_characters(&glyphs.iter().map(|glyph| glyph.c).collect::<String>());
+    }
+    let doubtful = guessed.len() * 100 > counts.visible * GUESSED_PERCENT && is_gibberish(&guessed);
+    doubtful || counts.are_garbage()
+}
+
+#[derive(Default)]
+struct Counts {
+    visible: usize,
+    unmapped: usize,
+    private: usize,
+}
+
+impl Counts {
+    fn count(&mut self, c: char) {
+        self.visible += usize::from(!c.is_whitespace());
+        self.unmapped += usize::from(is_unmapped(c));
+        self.private += usize::from(is_private(c));
+    }
+
+    fn are_garbage(&self) -> bool {
+        self.unmapped * 100 > self.visible * UNMAPPED_PERCENT || self.private * 100 > self.visible * PRIVATE_PERCENT
+    }
+}
+
+fn is_gibberish(guessed: &[char]) -> bool {
+    let letters = guessed.iter().filter(|c| c.is_alphanumeric()).count();
+    let latin = guessed.iter().filter(|c| c.is_ascii_alphabetic()).count();
+    let vowels = guessed.iter().filter(|c| "aeiouyAEIOUY".contains(**c)).count();
+    letters * 100 < guessed.len() * LETTERS_PERCENT
+        || (latin * 2 > letters && latin >= MIN_LATIN && vowels * 100 < latin * VOWELS_PERCENT)
+}
+
+/// Fewer letters say nothing about their vowels.
+const MIN_LATIN: usize = 5;
 
 /// U+0002 and U+FFFE are PDFium's own marks for broken words.
 fn is_unmapped(c: char) -> bool {

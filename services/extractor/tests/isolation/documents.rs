@@ -1,15 +1,12 @@
 //! Real parsers in real children: good documents, honest pages, typed failures, and the stage around them.
 
-use std::sync::Arc;
-
-use chrono::Utc;
 use heimdex_extractor::{Document, ExtractError, Extractor, Failure, Format, Limits, Pool, Status, Warning, report};
-use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted, Envelope, Lane};
-use heimdex_stage::memory::{MemoryBlobs, MemoryLedger};
-use heimdex_stage::{Bucket, Class, Classify, Context, Position, Stage};
+use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted};
+use heimdex_stage::{Bucket, Class, Classify, Stage};
 use libtest_mimic::Trial;
 
 use crate::files::{assemble, encrypted_pdf, lines, pdf};
+use crate::upload::{context, upload};
 use crate::{real, trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -95,7 +92,7 @@ async fn typed_failures() {
         (truncated, "corrupt"),
         (encrypted_pdf(), "encrypted"),
         (renamed, "unsupported"),
-        (b"PK\x03\x04 a DOCX".to_vec(), "unsupported"),
+        (b"PK\x03\x04 a DOCX".to_vec(), "corrupt"),
         ([b"\xEF\xBB\xBF".to_vec(), vec![0xFE; 64]].concat(), "unsupported"),
         ("<div>".repeat(100_000).into_bytes(), "too_large"),
     ] {
@@ -110,8 +107,8 @@ async fn typed_failures() {
 }
 
 async fn page_limits() {
-    let page = lines(&["Some text."]);
-    let three = pdf(&[&page, &page, &page]);
+    let three =
+        pdf(&["One text.", "Other text.", "Last text."].map(|text| lines(&[text])).each_ref().map(String::as_str));
     let pool = real(Limits { max_pages: 2, ..Limits::default() }).await;
     assert_eq!(pool.extract(&three).await.unwrap_err(), too_large("pages", 2));
     let pool = real(Limits { max_text_bytes: 25, ..Limits::default() }).await;
@@ -143,7 +140,13 @@ async fn reports() {
     std::fs::write(&path, pdf(&[&lines(&["Text."])])).unwrap();
     let mut report = serde_json::to_value(report::extract_file(&pool, &path).await.unwrap()).unwrap();
     assert!(report.as_object_mut().unwrap().remove("elapsed_ms").unwrap().is_u64());
-    let page = serde_json::json!({"number": 1, "text": "Text.", "needs_ocr": false});
+    let page = serde_json::json!({
+        "number": 1,
+        "text": "Text.",
+        "needs_ocr": false,
+        "blocks": [{"kind": "paragraph", "span": [0, 5]}],
+        "origins": [[0, 0]],
+    });
     let expected =
         serde_json::json!({"format": "pdf", "status": "ok", "error": null, "language": null, "pages": [page]});
     assert_eq!(report, expected);
@@ -151,23 +154,6 @@ async fn reports() {
     assert_eq!((failed.format, failed.status), (Some(Format::Pdf), Status::Failed));
     assert_eq!(failed.error.unwrap().code, "encrypted");
     assert!(report::extract_file(&pool, &folder.path().join("absent")).await.is_err());
-}
-
-fn context(event: &AssetUploaded) -> Context {
-    Context {
-        envelope: Envelope::wrap("urn:test:uploader", "event-1", event).unwrap(),
-        org: "acme".parse().unwrap(),
-        lane: Lane::Interactive,
-        position: Position { epoch: 1, sequence: 1, stored_at: Utc::now() },
-        blobs: Arc::new(MemoryBlobs::default()),
-        ledger: Arc::new(MemoryLedger::default()),
-        cancelled: tokio_util::sync::CancellationToken::new(),
-    }
-}
-
-fn upload(content: Content) -> AssetUploaded {
-    let asset_id = "handbook".parse().unwrap();
-    AssetUploaded { asset_id, content, org: None, title: None, source: Some("handbook.pdf".to_owned()), model: None }
 }
 
 async fn extractor() -> Extractor {

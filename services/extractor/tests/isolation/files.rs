@@ -18,6 +18,24 @@ pub fn pdf(contents: &[&str]) -> Vec<u8> {
     assemble(&objects, "/Root 1 0 R")
 }
 
+/// One page that shows nothing but a picture in grey.
+pub fn picture_pdf(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
+    let hex: String = pixels.iter().map(|pixel| format!("{pixel:02X}")).collect();
+    let content = "q 595 0 0 842 0 0 cm /I Do Q";
+    let look = format!("/Width {width}/Height {height}/ColorSpace/DeviceGray/BitsPerComponent 8");
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>".to_owned(),
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</XObject<</I 5 0 R>>>>/Contents 4 0 R>>".to_owned(),
+        format!("<</Length {}>>stream\n{content}\nendstream", content.len()),
+        format!(
+            "<</Type/XObject/Subtype/Image{look}/Filter/ASCIIHexDecode/Length {}>>stream\n{hex}\nendstream",
+            hex.len()
+        ),
+    ];
+    assemble(&objects, "/Root 1 0 R")
+}
+
 /// Text lines from the top of a page.
 pub fn lines(lines: &[&str]) -> String {
     let shown: Vec<String> = lines.iter().map(|line| format!("({line})Tj T*")).collect();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use heimdex_extractor::ocr::OcrConfig;
 use heimdex_extractor::{ExtractError, Failure, Limits, Pool};
 use libtest_mimic::Trial;
 
@@ -147,7 +148,8 @@ async fn leaving() {
 async fn no_start() {
     let command = heimdex_extractor::ChildCommand::current_exe().unwrap();
     let pdfium = "/nowhere/libpdfium.so".into();
-    let config = heimdex_extractor::PoolConfig { command, pdfium, limits: tight(), parallelism: 1 };
+    let config =
+        heimdex_extractor::PoolConfig { command, pdfium, limits: tight(), parallelism: 1, ocr: OcrConfig::off() };
     match Pool::start(config).await {
         Err(ExtractError::Start(reason)) => assert!(reason.contains("/nowhere/libpdfium.so"), "{reason}"),
         other => panic!("{:?}", other.map(|_| "a pool")),

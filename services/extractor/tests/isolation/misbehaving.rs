@@ -2,12 +2,15 @@
 
 use std::net::TcpStream;
 
-use heimdex_extractor::{Document, Failure, Format, Limits, Parser};
+use heimdex_extractor::ocr::{Picture, Rendering};
+use heimdex_extractor::ranges::{self, Paged, Sink};
+use heimdex_extractor::{Document, Failure, Format, Limits, Page, Parser, Range, Request};
 
 pub struct Misbehaving;
 
 impl Parser for Misbehaving {
-    fn parse(&self, format: Format, bytes: &[u8], _: &Limits) -> Result<Document, Failure> {
+    fn parse(&self, request: Request<'_>, _: &Limits) -> Result<Document, Failure> {
+        let Request { format, bytes, .. } = request;
         let command = std::str::from_utf8(bytes).unwrap();
         let answer = match command {
             "spin" => spin(),
@@ -27,6 +30,65 @@ impl Parser for Misbehaving {
             other => other.to_owned(),
         };
         Ok(Document::single(format, answer))
+    }
+
+    /// `book PAGES` is a document of so many pages, `book PAGES TRICK PAGE` one that misbehaves at a page.
+    fn stream(&self, request: Request<'_>, limits: &Limits, sink: &mut dyn Sink) -> Result<Document, Failure> {
+        let words: Vec<&str> = std::str::from_utf8(request.bytes).unwrap().split(' ').collect();
+        match words.as_slice() {
+            ["book", pages] => ranges::stream(&Book::of(pages, "", "0"), limits, sink),
+            ["book", pages, trick, at] => ranges::stream(&Book::of(pages, trick, at), limits, sink),
+            _ => self.parse(request, limits),
+        }
+    }
+}
+
+/// Its pages say who read them.
+struct Book<'a> {
+    pages: u32,
+    trick: &'a str,
+    at: u32,
+}
+
+impl<'a> Book<'a> {
+    fn of(pages: &str, trick: &'a str, at: &str) -> Self {
+        Self { pages: pages.parse().unwrap(), trick, at: at.parse().unwrap() }
+    }
+
+    fn page(&self, number: u32) -> Page {
+        if self.trick == "scans" {
+            return Page { needs_ocr: true, ..Page::plain(number, "") };
+        }
+        let text =
+            format!("This page, number {number} of the whole book, was read by the process {}.", std::process::id());
+        match (number == self.at).then_some(self.trick) {
+            Some("wait") => Page::plain(number, wait()),
+            Some("panic") => panic!("the parser hit a bug"),
+            Some("flood") => Page::plain(number, "x".repeat(1 << 20)),
+            Some("lie") => Page::plain(number + 1, text),
+            Some("scan") => Page { needs_ocr: true, ..Page::plain(number, "") },
+            _ => Page::plain(number, text),
+        }
+    }
+}
+
+impl Paged for Book<'_> {
+    fn page_count(&self) -> u32 {
+        self.pages
+    }
+
+    fn facts(&self) -> Document {
+        Document { title: Some("A book".to_owned()), ..Document::of_pages(Format::Pdf, Vec::new()) }
+    }
+
+    fn pages(&self, first: u32, last: u32, _: &Limits) -> Result<Range, Failure> {
+        Ok(Range { pages: (first..=last).map(|number| self.page(number)).collect(), warnings: Vec::new() })
+    }
+
+    /// One pixel that says what the stand-in for a recognizer is to do.
+    fn render(&self, number: u32, _: Rendering) -> Option<Picture> {
+        let number = if self.trick == "scans" { 1 } else { number };
+        Some(Picture { width: 1, height: 1, pixels: vec![u8::try_from(number).unwrap()] })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use heimdex_redrive::{Filter, GroupBy};
-use heimdex_schemas::{AssetId, FailureClass, Lane, ModelName, Org, StageName};
+use heimdex_schemas::{AssetId, DEFAULT_MODEL, FailureClass, Lane, ModelName, Org, StageName};
 
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
@@ -151,7 +151,7 @@ pub struct DlqReplay {
     #[arg(long, default_value_t = 0)]
     pub wait: u64,
     /// The embedding model of uploads that name none, as the stages are run with.
-    #[arg(long, env = "HEIMDEX_MODEL", default_value = "all-minilm-l6-v2")]
+    #[arg(long, env = "HEIMDEX_MODEL", default_value = DEFAULT_MODEL)]
     pub default_model: ModelName,
     #[command(flatten)]
     pub letters: Letters,

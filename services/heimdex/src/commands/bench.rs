@@ -1,4 +1,7 @@
-//! `heimdex bench embed`: a process holds one runtime library, so each provider is measured in a child of its own.
+//! `heimdex bench embed`: a process holds one runtime library, so each provider is measured in a child of its own; and
+//! `heimdex bench extract`.
+
+mod extract;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +19,12 @@ const GENERATED_TEXTS: usize = 512;
 const GENERATED_WORDS: [usize; 6] = [8, 24, 48, 96, 140, 160];
 
 pub async fn run(command: Bench) -> Outcome {
-    let Bench::Embed { provider, model, threads, sessions, batch_tokens, texts, json } = command;
+    let (provider, model, threads, sessions, batch_tokens, texts, json) = match command {
+        Bench::Embed { provider, model, threads, sessions, batch_tokens, texts, json } => {
+            (provider, model, threads, sessions, batch_tokens, texts, json)
+        }
+        Bench::Extract { paths, rounds, json } => return extract::run(paths, rounds, json).await,
+    };
     let reports = match provider.as_slice() {
         [one] => {
             let options = ModelOptions { model, provider: one.clone(), threads, sessions };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heimdex_chunker::{Fixed, ModelTokens, Report, Settings, TokenOffsets};
+use heimdex_chunker::{DocumentText, ModelTokens, Report, Settings, TokenOffsets};
 use heimdex_embedding::Model;
 use heimdex_extractor::report::Report as Extracted;
 use heimdex_schemas::Page;
@@ -12,17 +12,14 @@ use crate::exit::{Failure, Outcome};
 use crate::{models, output};
 
 pub async fn run(command: Chunk) -> Outcome {
-    if command.strategy != "fixed" {
-        return Err(Failure::input(anyhow::anyhow!(
-            "--strategy {:?} is unknown; there is \"fixed\"",
-            command.strategy
-        )));
-    }
+    let mut settings = Settings::from_env().map_err(Failure::input)?;
+    settings.strategy = command.strategy.unwrap_or(settings.strategy);
     let extracted = super::extract::report(&command.file).await?;
-    let pages = pages(extracted, &command)?;
+    let language = extracted.language.clone();
+    let document = DocumentText::new(&pages(extracted, &command)?, language.as_deref());
     let tokens = tokens(&Model::open(models::folder(&command.model.model).await?)?)?;
-    let strategy = Fixed::new(&Settings::default(), tokens.window())?;
-    let report = Report::new(&pages, &strategy, tokens.as_ref())?;
+    let strategy = settings.strategy(tokens.window()).map_err(Failure::input)?;
+    let report = Report::new(&document, strategy.as_ref(), tokens.as_ref(), settings.parent_chunks)?;
     if command.json { output::json(&report) } else { show(&report) }
 }
 
@@ -36,19 +33,22 @@ fn pages(extracted: Extracted, command: &Chunk) -> Result<Vec<Page>, Failure> {
         let message = anyhow::anyhow!("{}: {} ({})", command.file.display(), error.message, error.code);
         return Err(Failure::input(message));
     }
-    let page = |page: heimdex_extractor::Page| Page { number: page.number, text: page.text, needs_ocr: page.needs_ocr };
-    Ok(extracted.pages.into_iter().map(page).collect())
+    Ok(extracted.pages)
 }
 
 fn show(report: &Report) -> Outcome {
     for chunk in &report.chunks {
         let (n, total, [start, end]) = (chunk.ordinal + 1, chunk.total, chunk.span);
+        let path = chunk.heading_path.iter().flat_map(|title| [", ", title]).collect::<String>();
         output::text(format_args!(
-            "--- {n}/{total}, {} tokens, pages {:?}, {start}..{end}",
+            "--- {n}/{total}, {} tokens, pages {:?}, {start}..{end}{path}",
             chunk.tokens, chunk.pages
         ))?;
+        if !chunk.prefix.is_empty() {
+            output::text(format_args!("[{}]", chunk.prefix))?;
+        }
         output::text(&chunk.text)?;
     }
-    eprintln!("{} chunks of at most {} tokens of {}", report.chunks.len(), report.max_tokens, report.tokenizer);
+    eprintln!("{}: {} chunks of at most {} tokens of {}", report.strategy, report.chunks.len(), report.max_tokens, report.tokenizer);
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::ingest::ingest;
 use super::search::shorten;
+use super::token;
 use crate::cli::Demo;
 use crate::exit::{Failure, Outcome};
 use crate::stack::{Stack, StackConfig};
@@ -47,7 +48,7 @@ pub async fn run(command: Demo) -> Outcome {
     let answers = ask_all(&bus, &org).await?;
     show(&answers, command.json)?;
     if !command.exit {
-        invite(&stack);
+        invite(&stack, &token::for_playground(data.path(), &org)?);
         heimdex_runtime::signals::shutdown()?.cancelled().await;
     }
     drop(bus);
@@ -103,11 +104,12 @@ fn show(answers: &[Answer], as_json: bool) -> Outcome {
     Ok(())
 }
 
-fn invite(stack: &Stack) {
+fn invite(stack: &Stack, token: &str) {
     eprintln!("\nThe demo keeps running; Ctrl-C stops it. In another terminal:");
     eprintln!("  heimdex search --nats {} 'Wie hoch ist die Kaution für das Lastenrad?' --explain", stack.nats_url());
     eprintln!("  heimdex ingest --nats {} FILE…", stack.nats_url());
     eprintln!("  curl http://{}/metrics", stack.http());
+    eprintln!("In a browser, with the token below: http://{}/\n{token}", stack.http());
 }
 
 /// Every sample must be searchable and every language must have its answer first.

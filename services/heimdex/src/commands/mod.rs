@@ -15,4 +15,5 @@ pub mod provision;
 pub mod reconcile;
 pub mod search;
 pub mod store;
+pub mod token;
 pub mod up;

@@ -1,5 +1,6 @@
 //! `heimdex provision`: the runtime files cargo cannot get.
 
+use heimdex_embedding::catalogue::{self, DEFAULT_MODEL};
 use heimdex_provision::{self as provision, File};
 use serde_json::json;
 
@@ -9,11 +10,11 @@ use crate::output::{self, with_progress};
 
 pub async fn run(command: Provision) -> Outcome {
     if !command.check {
-        with_progress(|progress| provision::ensure_all(&File::ALL, progress).map_err(Failure::unreachable)).await?;
+        with_progress(|progress| provision::ensure_all(&wanted(), progress).map_err(Failure::unreachable)).await?;
         with_progress(|progress| heimdex_embedding::default_model(progress).map_err(Failure::unreachable)).await?;
     }
     show(command.json)?;
-    match provision::missing(&File::ALL).len() {
+    match provision::missing(&wanted()).len() {
         0 => Ok(()),
         n => Err(Failure::unreachable(anyhow::anyhow!(
             "{n} runtime files are missing; `heimdex provision` fetches them"
@@ -21,11 +22,17 @@ pub async fn run(command: Provision) -> Outcome {
     }
 }
 
+/// All but the models that nobody asked for: those come when they are named.
+fn wanted() -> Vec<File> {
+    let is_other_model = |file: &File| catalogue::MODELS.iter().any(|m| m.file == *file && m.name != DEFAULT_MODEL);
+    File::ALL.into_iter().filter(|file| !is_other_model(file)).collect()
+}
+
 fn show(as_json: bool) -> Outcome {
-    let files = File::ALL.map(|file| (file, provision::locate(file)));
+    let files = wanted().into_iter().map(|file| (file, provision::locate(file)));
     if as_json {
         let files = files.map(|(file, path)| json!({"name": file.name(), "path": path, "variable": file.variable()}));
-        return output::json(&files);
+        return output::json(&files.collect::<Vec<_>>());
     }
     for (file, path) in files {
         let place =

@@ -1,5 +1,6 @@
 //! A running Heimdex: the children it supervises and the services in this process.
 
+pub mod gateway;
 mod keeper;
 mod nats;
 mod services;
@@ -124,7 +125,7 @@ impl Stack {
         self.nats_url.clone()
     }
 
-    /// Where health, readiness and metrics are served.
+    /// Where the HTTP API, health, readiness and metrics are served.
     pub fn http(&self) -> SocketAddr {
         self.services.http()
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use heimdex_bus::{Bus, BusError, Options as BusOptions};
 use heimdex_chunker::{Chunker, Settings as ChunkerSettings};
 use heimdex_embedder::EmbedderStage;
@@ -20,6 +21,7 @@ use heimdex_writer::{Eraser, Purger, Writer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::gateway::gateway;
 use super::{StackConfig, keeper};
 use crate::cli::{ModelOptions, Part};
 use crate::commands::chunk::tokens;
@@ -77,13 +79,17 @@ impl Services {
         let (shutdown, farewell) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         if !stack.wants_services() {
-            let http = serve_http(stack.http, Health::default(), Metrics::default(), &farewell).await?;
+            let http = serve_http(stack.http, http::router(Health::default(), Metrics::default()), &farewell).await?;
             return Ok(Self { http, shutdown, farewell, tasks });
         }
         let bus = connect(nats_url, &config.bus).await?;
         bus.ensure().await.map_err(Failure::input)?;
         let process = Process::new(bus);
-        let http = serve_http(stack.http, process.health.clone(), process.metrics.clone(), &farewell).await?;
+        let mut router = http::router(process.health.clone(), process.metrics.clone());
+        if stack.wants(Part::Gateway) {
+            router = router.merge(gateway(&process, &stack.data_dir).await?.router());
+        }
+        let http = serve_http(stack.http, router, &farewell).await?;
         let (watched, every, stop) = (process.clone(), config.stage.watch_interval, shutdown.clone());
         tasks.spawn(async move {
             watched.watch_broker(every, stop).await;
@@ -123,11 +129,10 @@ impl Services {
 
 async fn serve_http(
     address: SocketAddr,
-    health: Health,
-    metrics: Metrics,
+    router: Router,
     farewell: &CancellationToken,
 ) -> Result<SocketAddr, Failure> {
-    let served = http::serve(address, http::router(health, metrics), farewell.clone()).await;
+    let served = http::serve(address, router, farewell.clone()).await;
     let (bound, _task) = served.with_context(|| format!("cannot listen on {address}; --http names another address"))?;
     Ok(bound)
 }
@@ -197,7 +202,8 @@ impl Kitchen<'_> {
     async fn chunker(&mut self) -> Result<(), Failure> {
         let ModelOptions { model, .. } = &self.stack.model;
         let tokens = tokens(&Model::open(models::folder(model).await?)?)?;
-        let chunker = Chunker::new(model.clone(), tokens, ChunkerSettings::default())?;
+        let settings = ChunkerSettings::from_env().map_err(Failure::input)?;
+        let chunker = Chunker::new(model.clone(), tokens, settings)?;
         self.stage(chunker, self.config.stage.clone().with_permits(CHUNKER_PERMITS));
         Ok(())
     }

@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod expiry;
 pub mod points;
+pub mod queues;
 pub mod records;
 pub mod work;
 
@@ -20,10 +21,11 @@ pub enum Duty {
     Records,
     Work,
     Expiry,
+    Queues,
 }
 
 impl Duty {
-    pub const ALL: [Self; 5] = [Self::Points, Self::Blobs, Self::Records, Self::Work, Self::Expiry];
+    pub const ALL: [Self; 6] = [Self::Points, Self::Blobs, Self::Records, Self::Work, Self::Expiry, Self::Queues];
 
     /// The label of metrics and logs.
     #[must_use]
@@ -34,6 +36,7 @@ impl Duty {
             Self::Records => "records",
             Self::Work => "work",
             Self::Expiry => "expiry",
+            Self::Queues => "queues",
         }
     }
 
@@ -44,6 +47,7 @@ impl Duty {
             Self::Records => settings.records_every,
             Self::Work => settings.work_every,
             Self::Expiry => settings.expiry_every,
+            Self::Queues => settings.queues_every,
         }
     }
 }
@@ -55,6 +59,7 @@ pub(crate) enum Round {
     Records(records::Tidier),
     Work(work::Watch),
     Expiry,
+    Queues(queues::Mender),
 }
 
 impl Round {
@@ -65,6 +70,7 @@ impl Round {
             Duty::Records => Self::Records(records::Tidier::default()),
             Duty::Work => Self::Work(work::Watch::default()),
             Duty::Expiry => Self::Expiry,
+            Duty::Queues => Self::Queues(queues::Mender::default()),
         }
     }
 
@@ -75,6 +81,7 @@ impl Round {
             Self::Records(_) => Duty::Records,
             Self::Work(_) => Duty::Work,
             Self::Expiry => Duty::Expiry,
+            Self::Queues(_) => Duty::Queues,
         }
     }
 
@@ -86,6 +93,7 @@ impl Round {
             Self::Records(tidier) => tidier.round(desk).await,
             Self::Work(watch) => watch.round(desk).await.map(|_| ()),
             Self::Expiry => expiry::round(desk).await,
+            Self::Queues(mender) => mender.round(desk).await.map(|_| ()),
         }
     }
 }

@@ -19,9 +19,11 @@ use crate::service::Desk;
 
 /// What the ledger keeps of each kind, in the order in which a round looks at it. An acceptance goes before its receipt:
 /// without the receipt it would look like lost work.
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 10] = [
     ("attempt", Kind::Attempt),
     ("part", Kind::Part),
+    // Page ranges of an extraction that never ended.
+    ("ranges", Kind::Part),
     ("origin", Kind::Origin),
     ("accepted", Kind::Acceptance),
     ("done", Kind::Receipt),
@@ -100,7 +102,7 @@ async fn is_due(
     let tokens: Vec<&str> = change.key.split('.').collect();
     match (kind, tokens.as_slice()) {
         (Kind::Attempt, ["attempt", stage, place]) => is_gone(desk, stage, place).await,
-        (Kind::Part, ["part", upload, _, _]) => {
+        (Kind::Part, ["part", upload, _, _] | ["ranges", upload]) => {
             let standing = standing(desk, upload, standings).await?;
             Ok(match standing {
                 Standing::Unknown => true,

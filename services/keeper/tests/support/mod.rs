@@ -67,7 +67,10 @@ pub fn space() -> Space {
 
 impl Scene {
     pub async fn start() -> Self {
-        let nats = NatsServer::start();
+        Self::with(NatsServer::start()).await
+    }
+
+    pub async fn with(nats: NatsServer) -> Self {
         let bus = Bus::connect(&nats.url(), Options::default()).await.unwrap();
         bus.ensure().await.unwrap();
         let store = Store::open(IndexOptions::default()).await;
@@ -145,9 +148,17 @@ impl Scene {
         let mut puller = self.bus.puller(StageName::Extractor, Lane::Interactive).await.unwrap();
         let delivery = message(&mut puller).await;
         let lineage = self.accept(&delivery, kept).await;
-        let pages = vec![Page { number: 1, text: upload.text.clone(), needs_ocr: false }];
+        let pages = vec![Page::plain(1, upload.text.clone())];
         let (format, language, warnings) = ("txt".to_owned(), None, Vec::new());
-        let event = DocumentExtracted { lineage: lineage.clone(), format, language, pages, warnings };
+        let event = DocumentExtracted {
+            lineage: lineage.clone(),
+            format,
+            language,
+            pages,
+            metadata: Default::default(),
+            attachments: Vec::new(),
+            warnings,
+        };
         self.bus.publisher().publish(StageName::Extractor, &event, None).await.unwrap();
         delivery.ack().await.unwrap();
         lineage
@@ -235,6 +246,7 @@ impl Upload {
             title: Some("Title".to_owned()),
             source: None,
             model: None,
+            password: None,
         };
         let envelope = Envelope::wrap(SOURCE, &self.event_id(), &event).unwrap();
         envelope.with_extension("sequence", &self.sequence.to_string())
@@ -305,8 +317,8 @@ fn vectors(upload: UploadId, chunks: u32) -> Vectors {
             pages: vec![1],
             page_starts: vec![0],
             span: [0, 7],
-            heading_path: Vec::new(),
             content_hash: "00".to_owned(),
+            ..Chunk::default()
         },
         dense: vec![1.0, ordinal as f32, 0.0, 0.0],
         sparse: Sparse { indices: vec![7], values: vec![1.0] },

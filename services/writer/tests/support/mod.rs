@@ -155,8 +155,8 @@ impl Upload {
                 pages: vec![1],
                 page_starts: vec![0],
                 span: [0, 7],
-                heading_path: Vec::new(),
                 content_hash: "00".to_owned(),
+                ..Chunk::default()
             },
             dense: vec![0.6, 0.8],
             sparse: Sparse { indices: vec![7], values: vec![1.0] },
