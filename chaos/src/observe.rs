@@ -12,10 +12,9 @@ use heimdex_schemas::{Event as _, Receipt, StageName, UploadId};
 use heimdex_stage::{Blobs as _, Bucket};
 use serde::Deserialize;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, MODEL};
 use crate::workload::ORGS;
 
-const MODEL: &str = "all-minilm-l6-v2";
 /// How often the queues are looked at while they settle.
 const LOOK: Duration = Duration::from_millis(200);
 /// A look that takes longer counts as this much: a machine that stood still did not have its time.
@@ -258,7 +257,7 @@ struct Model {
 async fn space(cluster: &Cluster) -> anyhow::Result<Space> {
     let listed = cluster.run(&["models", "ls", "--json"]).await?;
     let models: Vec<Model> = serde_json::from_str(&listed).context("heimdex models ls --json")?;
-    let model = models.into_iter().find(|model| model.name == MODEL).context("the default model is not installed")?;
+    let model = models.into_iter().find(|model| model.name == MODEL).context("the model is not installed")?;
     Ok(Space { model: model.name.parse()?, id: model.space, dimension: model.dimension })
 }
 

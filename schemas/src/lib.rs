@@ -13,9 +13,9 @@ pub mod token;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use events::{
-    AssetDeleted, AssetUploaded, Chunk, ChunksCreated, ChunksEmbedded, Content, DocumentExtracted, DocumentFacts,
-    EmbeddedChunk, Event, Failure, FailureClass, Lineage, MissingChunk, OrgPurged, Outcome, Page, Password, Attachment, Block, BlockKind, Progress, Receipt,
-    ReceiptState, Sparse, StageTime, Vectors, Warning,
+    AssetDeleted, AssetUploaded, Attachment, Block, BlockKind, Chunk, ChunksCreated, ChunksEmbedded, Content,
+    DocumentExtracted, DocumentFacts, EmbeddedChunk, Event, Failure, FailureClass, Lineage, MissingChunk, OrgPurged,
+    Outcome, Page, Password, Progress, Receipt, ReceiptState, Sparse, StageTime, Vectors, Warning,
 };
 pub use ids::{MsgId, Order, PointId, UploadId};
 pub use token::{AssetId, DEFAULT_MODEL, Lane, ModelName, Org, StageName, TokenError};

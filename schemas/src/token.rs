@@ -177,6 +177,6 @@ closed_token!(
         Purger = "purger"
     }
 );
-/// The embedding model of uploads and searches that name none, unless `HEIMDEX_MODEL` says otherwise. A [`ModelName`].
-pub const DEFAULT_MODEL: &str = "all-minilm-l6-v2";
 
+/// The embedding model of uploads and searches that name none, unless `HEIMDEX_MODEL` says otherwise. A [`ModelName`].
+pub const DEFAULT_MODEL: &str = "multilingual-e5-small";

@@ -28,6 +28,7 @@ WORK = ROOT / "target" / "extraction"
 def main():
     options = arguments()
     inside(options)
+    sys.dont_write_bytecode = True
     import quality
     import report
     import speed
@@ -47,14 +48,16 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=lambda path: Path(path).resolve(), required=True, help="folder of real documents")
+    parser.add_argument("--data", type=Path, required=True, help="folder of real documents")
     parser.add_argument("--part", choices=["quality", "speed"], help="both unless given")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "extraction.md", help="what is written")
     parser.add_argument("--program", help="the example extract_folder; built with cargo unless given")
     parser.add_argument("--pdfium", help="libpdfium.so; the provisioned one unless given")
     parser.add_argument("--venv", type=Path, default=WORK / "venv", help="virtual environment with the other tools")
     parser.add_argument("--make-venv", action="store_true", help="make it, with what requirements.txt lists")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.data = options.data.resolve()
+    return options
 
 
 def inside(options):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import time
@@ -39,15 +38,41 @@ def extract(program, docs, folders, lines, ocr):
     begun, environment = time.monotonic(), {**os.environ, "HEIMDEX_OCR": ocr}
     with open(lines, "wb") as out:
         command = [*program, *map(str, folders)]
-        subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, env=environment, check=True)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)
+        peak = watch(process)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
     seconds = time.monotonic() - begun
     ours = {}
     with open(lines, encoding="utf-8") as file:
         for line in file:
             record = json.loads(line)
             ours[str(Path(record["file"]).relative_to(docs))] = record
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ours, {"seconds": seconds, "peak_mib": children.ru_maxrss / 1024}
+    return ours, {"seconds": seconds, "peak_mib": peak / 1024}
+
+
+def watch(process):
+    """Waits for the end; the most KiB that the process or a child of it had in memory (Linux)."""
+    peak = 0
+    while process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task").glob("*/children")
+        pids = [process.pid, *(pid for path in children for pid in words(path))]
+        peak = max(peak, *map(most_memory, pids))
+        time.sleep(0.05)
+    return peak
+
+
+def most_memory(pid):
+    status = words(f"/proc/{pid}/status")
+    return int(status[status.index("VmHWM:") + 1]) if "VmHWM:" in status else 0
+
+
+def words(path):
+    """Of a file below /proc; none when its process has ended."""
+    try:
+        return Path(path).read_text().split()
+    except OSError:
+        return []
 
 
 def recognize(program, docs, work):
@@ -58,7 +83,8 @@ def recognize(program, docs, work):
         recorded = docs / f"{file}.md"
         if recorded.exists():
             scores = score.score(truth.markdown_file(recorded), text_of(record))
-            rows.append({"file": file, "score": scores, "confidence": [page.get("ocr_confidence") for page in pages(record)]})
+            confidence = [page.get("ocr_confidence") for page in pages(record)]
+            rows.append({"file": file, "score": scores, "confidence": confidence})
     return rows
 
 
@@ -106,13 +132,13 @@ def text_of(record, furniture=False, numbers=True):
 
 
 def without_numbers(page):
-    """The text without what marks the items of its lists: `1.`, `a)`, `2.1.`, `•`."""
+    """The text without what marks the items of its lists: `1.`, `a)`, `2.1`, `•`."""
     items = {block["span"][0] for block in page.get("blocks", []) if block["kind"] == "list_item"}
     starts = [0, *sorted(items - {0}), len(page["text"])]
     parts = []
     for start, end in zip(starts, starts[1:]):
         part = page["text"][start:end]
-        parts.append(re.sub(r"^\s*(?:[(\w.]{1,8}[.)]|[^\w\s])\s", "", part) if start in items else part)
+        parts.append(re.sub(r"^\s*(?:[(\w.]{1,8}[.)]|\d+(?:\.\d+)+|[^\w\s])\s", "", part) if start in items else part)
     return "".join(parts)
 
 

@@ -1,12 +1,11 @@
 """Side by side in one run, one thread each: extraction in its limited child against the libraries in this process.
 
-Every file is read from disk beforehand. Tools take turns, and of each tool and file the fastest turn counts. A file that
-one of the tools cannot read counts for none. What a tool does with a file: all text of all pages, sheets or blocks.
+Every file is read from disk beforehand. Tools take turns, and of each tool and file the fastest turn counts. A file
+that one of the tools cannot read counts for none. What is timed: all text of all pages, sheets or blocks of a file.
 """
 
 import io
 import json
-import resource
 import signal
 import subprocess
 import time
@@ -25,11 +24,8 @@ def measure(program, docs, work):
 
 
 def how():
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return (
-        f"{__doc__.strip()} {TURNS} turns. PDF: the manuals of debian-multilang; the other formats: every file of the"
-        f" sets. Largest process of ours: {peak:.0f} MiB."
-    )
+    scope = "PDF: the manuals of debian-multilang; the other formats: every file of the sets."
+    return f"{__doc__.strip()}\n\n{TURNS} turns. {scope}"
 
 
 def files(docs, kind):

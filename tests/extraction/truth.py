@@ -11,6 +11,9 @@ import score
 WITHOUT_PDF = ("debian-faq.ja", "debian-faq.zh-cn")
 MANUALS = {"en": "en", "es": "es", "fr": "fr", "de": "de", "zh-cn": "zh", "ja": "ja"}
 
+# Pages whose truth holds the site's navigation, which main text is to leave out: a row of their own.
+WITH_NAVIGATION = ("wiki_duck.html",)
+
 # Python's name for the encoding of a folder, where it is not the folder's own up to a language. Web pages labelled
 # with the key are read as the superset by every browser (WHATWG Encoding, section 4.2).
 CODECS = {
@@ -56,6 +59,7 @@ def all_cases(docs):
         for case in beside(folder, f"*.{kind[:3]}*", "{}.md", markdown_file, "docling", furniture=kind == "pdf"):
             case.truth += "\n" + "\n".join(alternative_texts(case.files[0]))
             case.truth = once_each(case.truth, case.files[0]) if kind == "xlsx" else case.truth
+            case.label = "with navigation" if case.files[0].name in WITH_NAVIGATION else ""
             yield case
     yield from pandoc(docs / "pandoc-docx")
     yield from html2text(docs / "html2text")
@@ -150,7 +154,9 @@ HASKELL = r'"((?:[^"\\]|\\.)*)"'
 def native(text):
     """The strings of pandoc's native format, a line end after each block."""
     token = re.compile(
-        rf"\b(?:Str|Code(?:Block)? \(.*?\]\)|Math \w+) {HASKELL}|(Space|SoftBreak)|(LineBreak|Para|Plain|Header|Cell)", re.S
+        rf"\b(?:Str|Code(?:Block)? \(.*?\]\)|Math \w+) {HASKELL}"
+        r"|(Space|SoftBreak)|(LineBreak|Para|Plain|Header|Cell)",
+        re.S,
     )
     parts = []
     for match in token.finditer(text):

@@ -200,7 +200,10 @@ fn of_the_services_only_query_keeper_and_gateway_speak_to_the_broker() {
     let services = packages.iter().filter(|(_, p)| p.folder.starts_with(root().join("services")));
     let others = services.filter(|(name, _)| !exceptions.contains(&name.as_str()));
     let found = others.filter(|(_, p)| p.normal.contains("heimdex-bus"));
-    nothing("of the services, only query, keeper and gateway use bus", found.map(|(name, _)| format!("{name} is built on it")));
+    nothing(
+        "of the services, only query, keeper and gateway use bus",
+        found.map(|(name, _)| format!("{name} is built on it")),
+    );
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub enum Placement {
     Apart,
 }
 
+/// The small one: what is tried here has nothing to do with the model.
+pub const MODEL: &str = "all-minilm-l6-v2";
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -150,6 +153,8 @@ impl Cluster {
     /// When a process does not become ready.
     pub async fn start(plan: &Plan) -> anyhow::Result<Self> {
         provision();
+        let model = ("HEIMDEX_MODEL".to_owned(), MODEL.to_owned());
+        let variables = [model].into_iter().chain(plan.variables.iter().cloned()).collect();
         let [nats, store] = [free_port(), free_port()].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let mut cluster = Self {
             processes: Vec::new(),
@@ -158,7 +163,7 @@ impl Cluster {
             no_volumes: None,
             nats,
             store,
-            plan: plan.clone(),
+            plan: Plan { variables, ..plan.clone() },
             folder: tempfile::tempdir()?,
         };
         cluster.mount()?;

@@ -56,10 +56,9 @@ async fn a_partition_holds_back_and_delivers_when_it_ends() {
     let (proxy, mut client) = echo().await;
     // The connection to the server is made behind the client's back: it must be there before the partition is.
     ask(&mut client, b"hello").await.unwrap();
-    for partition in [
-        Weather { to_server: silent(), ..Weather::default() },
-        Weather { to_client: silent(), ..Weather::default() },
-    ] {
+    for partition in
+        [Weather { to_server: silent(), ..Weather::default() }, Weather { to_client: silent(), ..Weather::default() }]
+    {
         let before = proxy.touched();
         proxy.set(partition);
         client.write_all(b"held back").await.unwrap();

@@ -89,7 +89,8 @@ impl DevelopmentKeys {
             nbf: Some(now.as_secs()),
         };
         let header = Header { kid: Some(secret.kid.clone()), ..Header::new(Algorithm::HS256) };
-        encode(&header, &claims, &EncodingKey::from_secret(&bytes)).map_err(|error| KeyError::Malformed(error.to_string()))
+        encode(&header, &claims, &EncodingKey::from_secret(&bytes))
+            .map_err(|error| KeyError::Malformed(error.to_string()))
     }
 }
 

@@ -117,7 +117,9 @@ async fn an_issuer_in_trouble_leaves_the_keys_as_they_were() {
 
 #[test]
 fn keys_come_from_a_file_or_a_trusted_address() {
-    for fine in ["keys.json", "/etc/keys.json", "https://id.example.com/jwks", "http://127.0.0.1:1/x", "http://[::1]:1/x"] {
+    for fine in
+        ["keys.json", "/etc/keys.json", "https://id.example.com/jwks", "http://127.0.0.1:1/x", "http://[::1]:1/x"]
+    {
         assert!(fine.parse::<Source>().is_ok(), "{fine}");
     }
     for refused in ["", "http://id.example.com/jwks", "ftp://x/y", "https://", "file:///etc/keys.json"] {

@@ -79,7 +79,8 @@ async fn a_header_decides_nothing() {
     let public = URL_SAFE_NO_PAD.decode(rsa.public()["n"].as_str().unwrap()).unwrap();
     let forged = Header { kid: Some("r".to_owned()), ..Header::new(Algorithm::HS256) };
     let hs = jsonwebtoken::encode(&forged, &good(), &EncodingKey::from_secret(&public)).unwrap();
-    let unsigned = [r#"{"alg":"none","kid":"r"}"#, &good().to_string()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let unsigned =
+        [r#"{"alg":"none","kid":"r"}"#, &good().to_string()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
     let header = |change: fn(&mut Header)| {
         let mut header = rsa.header();
         change(&mut header);

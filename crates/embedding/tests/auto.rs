@@ -5,8 +5,9 @@
 
 use std::{fs, path::Path};
 
+use heimdex_embedding::catalogue::{ALL_MINILM_L6_V2, find};
 use heimdex_embedding::{
-    Embedder, Error, Kind, Lane, Libraries, Options, Precision, Provider, default_model,
+    Embedder, Error, Kind, Lane, Libraries, Options, Precision, Provider,
     model::{MANIFEST, REFERENCE, TOKENIZER},
     provider::has_bf16,
     reference::{Reference, cosine},
@@ -16,7 +17,7 @@ use heimdex_provision::Quiet;
 fn options() -> Options {
     Options {
         libraries: Libraries::ensure(Provider::Auto, &Quiet).unwrap(),
-        ..Options::new(default_model(&Quiet).unwrap())
+        ..Options::new(find(ALL_MINILM_L6_V2).unwrap().ensure(&Quiet).unwrap())
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::sync::OnceLock;
 
+use heimdex_embedding::catalogue::{ALL_MINILM_L6_V2, find};
 use heimdex_embedding::{
-    Embedder, Error, Kind, Lane, Libraries, Model, Options, Precision, Provider, Tokenizer, bench, default_model,
-    import, reference::cosine,
+    Embedder, Error, Kind, Lane, Libraries, Model, Options, Precision, Provider, Tokenizer, bench, import,
+    reference::cosine,
 };
 use heimdex_provision::{File, Quiet};
 
@@ -15,7 +16,7 @@ fn options(provider: Provider) -> Options {
     Options {
         provider,
         libraries: Libraries::ensure(provider, &Quiet).unwrap(),
-        ..Options::new(default_model(&Quiet).unwrap())
+        ..Options::new(find(ALL_MINILM_L6_V2).unwrap().ensure(&Quiet).unwrap())
     }
 }
 
@@ -26,7 +27,7 @@ fn embedder() -> &'static Embedder {
 }
 
 fn tokenizer() -> Tokenizer {
-    let model = Model::open(default_model(&Quiet).unwrap()).unwrap();
+    let model = Model::open(find(ALL_MINILM_L6_V2).unwrap().ensure(&Quiet).unwrap()).unwrap();
     model.tokenizer().unwrap()
 }
 

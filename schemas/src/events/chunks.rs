@@ -54,7 +54,11 @@ impl Chunk {
     /// What is embedded: the prefix on lines of its own, then the text.
     #[must_use]
     pub fn input(&self) -> Cow<'_, str> {
-        if self.prefix.is_empty() { Cow::Borrowed(&self.text) } else { Cow::Owned([&self.prefix, "\n", &self.text].concat()) }
+        if self.prefix.is_empty() {
+            Cow::Borrowed(&self.text)
+        } else {
+            Cow::Owned([&self.prefix, "\n", &self.text].concat())
+        }
     }
 }
 

@@ -80,11 +80,15 @@ pub struct Block {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum BlockKind {
     /// `level` from 1, the highest, to 6.
-    Heading { level: u8 },
+    Heading {
+        level: u8,
+    },
     Paragraph,
     ListItem,
     /// A line for each row, cells separated by ` | `; the first `header_rows` lines name the columns.
-    Table { header_rows: u32 },
+    Table {
+        header_rows: u32,
+    },
     /// Kept line by line.
     Code,
     Quote,

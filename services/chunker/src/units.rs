@@ -104,19 +104,24 @@ impl<'a, 'p> Units<'a, 'p> {
             (BlockKind::Heading { level: above }, BlockKind::Heading { level }) if level <= above => Seam::Continued,
             (BlockKind::Heading { .. }, _) => Seam::Heading,
             (_, BlockKind::Heading { level }) => Seam::Section(level),
+            _ if self.introduces(last) || self.continues(last, block) => Seam::Continued,
             (BlockKind::ListItem, BlockKind::ListItem) => Seam::Item,
-            _ if self.continues(last, block) => Seam::Continued,
             _ => Seam::Block,
         }
     }
 
-    /// A paragraph without an end goes on in small letters, behind a column or a page; a colon introduces.
+    /// A colon at the end: a list, a table or the explanation of a term follows.
+    fn introduces(&self, block: &TextBlock) -> bool {
+        self.document.slice(block.bytes.clone()).trim_end().ends_with([':', '：'])
+    }
+
+    /// A paragraph without an end goes on in small letters, behind a column or a page.
     fn continues(&self, last: &TextBlock, block: &TextBlock) -> bool {
         let before = self.document.slice(last.bytes.clone()).trim_end();
         let after = self.document.slice(block.bytes.clone()).trim_start();
         let prose = last.kind == BlockKind::Paragraph && block.kind == BlockKind::Paragraph;
         let open = before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, ',' | '-' | '、' | '，'));
-        before.ends_with([':', '：']) || prose && open && after.starts_with(char::is_lowercase)
+        prose && open && after.starts_with(char::is_lowercase)
     }
 
     fn push(&mut self, block: &TextBlock, bytes: Range<usize>, seam: Seam) -> Result<(), TokenizerError> {

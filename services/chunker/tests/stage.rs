@@ -220,5 +220,7 @@ proptest! {
 
 #[test]
 fn model_names_are_those_of_the_embedding_crate() {
-    assert_eq!(heimdex_embedding::DEFAULT_MODEL.parse::<ModelName>().unwrap().as_str(), MODEL);
+    for model in heimdex_embedding::catalogue::MODELS {
+        assert_eq!(model.name.parse::<ModelName>().unwrap().as_str(), model.name);
+    }
 }

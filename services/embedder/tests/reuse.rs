@@ -7,7 +7,8 @@ mod store;
 use std::sync::Arc;
 
 use heimdex_embedder::EmbedderStage;
-use heimdex_embedding::{Embedder, Libraries, Options, Provider, default_model};
+use heimdex_embedding::catalogue::{ALL_MINILM_L6_V2, find};
+use heimdex_embedding::{Embedder, Libraries, Options, Provider};
 use heimdex_index::{Index, Options as IndexOptions, Space};
 use heimdex_lexical::Bm25;
 use heimdex_provision::Quiet;
@@ -36,7 +37,7 @@ impl Scene {
     async fn start() -> Self {
         let store = Store::open(IndexOptions::default()).await;
         let libraries = Libraries::ensure(Provider::Cpu, &Quiet).unwrap();
-        let options = Options::new(default_model(&Quiet).unwrap());
+        let options = Options::new(find(ALL_MINILM_L6_V2).unwrap().ensure(&Quiet).unwrap());
         let embedder = Embedder::open(Options { provider: Provider::Cpu, libraries, ..options }).unwrap();
         let name = embedder.model().name().parse().unwrap();
         let stage =

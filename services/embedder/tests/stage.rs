@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use heimdex_embedder::EmbedderStage;
-use heimdex_embedding::{Embedder, Libraries, Options, Provider, default_model};
+use heimdex_embedding::catalogue::{ALL_MINILM_L6_V2, find};
+use heimdex_embedding::{Embedder, Libraries, Options, Provider};
 use heimdex_lexical::Bm25;
 use heimdex_provision::Quiet;
 use heimdex_schemas::{Chunk, ChunksCreated, DocumentFacts, Event, Outcome, PointId, StageName, Vectors};
@@ -15,7 +16,7 @@ fn embedder() -> &'static Embedder {
     static EMBEDDER: OnceLock<Embedder> = OnceLock::new();
     EMBEDDER.get_or_init(|| {
         let libraries = Libraries::ensure(Provider::Cpu, &Quiet).unwrap();
-        let options = Options::new(default_model(&Quiet).unwrap());
+        let options = Options::new(find(ALL_MINILM_L6_V2).unwrap().ensure(&Quiet).unwrap());
         Embedder::open(Options { provider: Provider::Cpu, libraries, ..options }).unwrap()
     })
 }

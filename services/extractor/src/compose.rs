@@ -43,7 +43,10 @@ impl PageBuilder {
         for [at, source] in through(&cleaned, origins) {
             // An entry within the white space left out moves up to the first character.
             let (at, source) = if at < skipped { (skipped, source + skipped - at) } else { (at, source) };
-            append(&mut self.origins, start + at - skipped, source);
+            // What came from the white space behind the text has no place in it.
+            if start + at - skipped < self.chars {
+                append(&mut self.origins, start + at - skipped, source);
+            }
         }
     }
 
@@ -165,6 +168,13 @@ mod tests {
         let table = "City | Fare\nOslo Nord |  | 12".to_owned();
         assert_eq!(seen(&page).last(), Some(&(BlockKind::Table { header_rows: 1 }, table)));
         assert_eq!(seen(&page).first(), Some(&(BlockKind::Heading { level: 1 }, "Übersicht".to_owned())));
+    }
+
+    #[test]
+    fn origins_end_with_the_text() {
+        let mut page = PageBuilder::new();
+        page.push_from(BlockKind::Paragraph, " ab \n ", &[[0, 5], [3, 20], [5, 40]]);
+        assert_eq!(page.finish(1).origins, [[0, 6]]);
     }
 
     proptest! {

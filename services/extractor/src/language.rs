@@ -1,5 +1,7 @@
 //! The language of a document, as ISO 639-1, from its text.
 
+use std::collections::BTreeMap;
+
 use heimdex_lexical::language::{is_iso_639_1, iso_639_1};
 use whatlang::Script;
 
@@ -16,12 +18,34 @@ const MIN_LETTERS: usize = 24;
 /// Japanese prose is never below a third of kana; a Chinese text quoting Japanese stays far below this share.
 const KANA_PERCENT: usize = 8;
 
-/// Sets the language of `document` from its text, keeping a declared one only where the text does not say.
+/// Letters that a page needs to be told from its document: a table or a title page says little.
+const MIN_PAGE_LETTERS: usize = 120;
+
+/// Sets the language of `document` from its text, keeping a declared one only where the text does not say, and that of
+/// each page that is surely in another. A document of several languages has that of most of its pages.
 pub fn assign(document: &mut Document) {
-    let found = detect(&sample(document));
-    if let Some(code) = found {
+    let own: Vec<Option<&'static str>> = match document.pages.as_slice() {
+        [_] => vec![None],
+        pages => pages.iter().map(|page| detect_page(&page.text)).collect(),
+    };
+    let mut pages_in: BTreeMap<&'static str, usize> = BTreeMap::new();
+    own.iter().flatten().for_each(|code| *pages_in.entry(*code).or_default() += 1);
+    let most = || pages_in.iter().max_by_key(|(_, pages)| **pages).map(|(code, _)| *code);
+    if let Some(code) = detect(&sample(document)).or_else(most) {
         document.language = Some(code.to_owned());
     }
+    for (page, own) in document.pages.iter_mut().zip(own) {
+        page.language = own.map(str::to_owned).filter(|own| document.language.as_ref() != Some(own));
+    }
+}
+
+/// The language of a page's begin, when it has enough text.
+fn detect_page(text: &str) -> Option<&'static str> {
+    let start: String = text.chars().take(SAMPLE_CHARS / SAMPLE_PLACES).collect();
+    let letters = start.chars().filter(|c| c.is_alphabetic()).count();
+    // One East Asian character carries about as much as five Latin letters.
+    let asian = start.chars().filter(|c| *c >= '\u{3040}').count();
+    if letters + 4 * asian < MIN_PAGE_LETTERS { None } else { detect(&start) }
 }
 
 /// The two-letter code of a declaration such as `de-AT`, if it has one.
@@ -120,6 +144,19 @@ mod tests {
         assert_eq!(detect("使用 apt-get install debian-reference-zh-cn 命令安装此文档"), Some("zh"));
         assert_eq!(detect("東京都庁舎建設計画書の概要と、その経緯"), Some("ja"));
         assert_eq!(detect("시스템에 설치하기 전에 의존성을 해결합니다"), Some("ko"));
+    }
+
+    #[test]
+    fn a_page_in_another_language_says_so() {
+        let english =
+            "The package manager resolves dependencies before anything is installed on the system. ".repeat(3);
+        let german = "Die Paketverwaltung löst die Abhängigkeiten auf, bevor etwas installiert wird. ".repeat(3);
+        let texts = [english.as_str(), english.as_str(), german.as_str(), "Anhang A"];
+        let pages = (1..).zip(texts).map(|(number, text)| Page::plain(number, text)).collect();
+        let mut document = Document::of_pages(Format::Pdf, pages);
+        assign(&mut document);
+        let languages: Vec<Option<&str>> = document.pages.iter().map(|page| page.language.as_deref()).collect();
+        assert_eq!((document.language.as_deref(), languages), (Some("en"), vec![None, None, Some("de"), None]));
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub fn is_markdown(head: &str) -> bool {
         lines.iter().enumerate().filter(|(at, line)| is_heading(line) && (*at == 0 || blank(at - 1)) && blank(at + 1));
     let headings = headings.count();
     let fences = count(|line| line.trim_start().starts_with("```") || line.starts_with("~~~"));
-    let tables = count(|line| is_table_rule(line));
-    let links = count(|line| has_link(line));
+    let tables = count(is_table_rule);
+    let links = count(has_link);
     let strong = count(|line| line.matches("**").count() > 1 && !line.contains("/**") && !line.contains("***/"));
     let lists = count(|line| ["- ", "* ", "1. "].iter().any(|sign| line.trim_start().starts_with(sign)));
     let prose = count(|line| {
@@ -168,10 +168,11 @@ impl<'a> Writer<'a> {
     }
 
     fn open(&mut self, tag: Tag<'_>) {
-        if !matches!(
+        let inline = matches!(
             tag,
             Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. } | Tag::TableCell
-        ) {
+        );
+        if !inline && !self.flow.is_mark() {
             self.end_block();
         }
         match tag {
@@ -182,7 +183,7 @@ impl<'a> Writer<'a> {
             Tag::Item => self.open_item(),
             Tag::FootnoteDefinition(name) => {
                 self.notes += 1;
-                self.flow.write_shown(&format!("[{name}] "));
+                self.flow.write_mark(&format!("[{name}]"));
             }
             Tag::Table(_) => self.table = Some((Flow::default(), 0)),
             Tag::TableHead | Tag::TableRow => self.cells = 0,
@@ -195,7 +196,7 @@ impl<'a> Writer<'a> {
 
     fn open_item(&mut self) {
         if let Some(Some(number)) = self.lists.last_mut() {
-            self.flow.write_shown(&format!("{number}. "));
+            self.flow.write_mark(&format!("{number}."));
             *number = number.saturating_add(1);
         }
     }

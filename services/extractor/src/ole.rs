@@ -31,14 +31,18 @@ const STREAMS: [(&str, Kind); 9] = [
 ];
 
 /// Names the format of a compound file by the first stream of an application in its directory; streams of embedded
-/// documents come later.
+/// documents come later. An encrypted package is nothing else, whatever names writers put beside it.
 ///
 /// # Errors
 /// `encrypted` for an encrypted package; `unsupported`, saying what it is, when there is no parser for it.
 pub fn kind(bytes: &[u8]) -> Result<Format, Failure> {
     let entries = bytes.as_chunks::<ENTRY>().0.iter();
-    let found = entries.filter_map(|entry| STREAMS.iter().find(|(name, _)| is_named(entry, name))).next();
-    match found.map(|(_, kind)| kind) {
+    let mut found = entries.filter_map(|entry| STREAMS.iter().find(|(name, _)| is_named(entry, name)));
+    let first = found.next().map(|(_, kind)| kind);
+    if found.any(|(_, kind)| matches!(kind, Kind::Encrypted)) {
+        return Err(Failure::Encrypted);
+    }
+    match first {
         Some(Kind::Encrypted) => Err(Failure::Encrypted),
         Some(Kind::Readable(format)) => Ok(*format),
         Some(Kind::Other(name)) => Err(Failure::unsupported(*name)),
@@ -77,6 +81,7 @@ pub(crate) mod tests {
     fn applications_by_their_streams() {
         for (names, expected) in [
             (&["Root Entry", "EncryptionInfo", "EncryptedPackage"][..], "encrypted"),
+            (&["Root Entry", "WordDocument", "EncryptionInfo", "EncryptedPackage"], "encrypted"),
             (&["Root Entry", "Workbook", "MBD001", "WordDocument"], "xls"),
             (&["Root Entry", "Book"], "xls"),
             (&["Root Entry", "1Table", "WordDocument", "ObjectPool", "Workbook"], "DOC"),

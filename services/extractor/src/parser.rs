@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::ranges::{Collected, Sink};
 use crate::{
-    Document, Failure, Format, Limits, csv, docx, eml, html, language, markdown, pdf::Pdf, pptx, ranges, rtf, sheet, text,
+    Document, Failure, Format, Limits, csv, docx, eml, html, language, markdown, pdf::Pdf, pptx, ranges, rtf, sheet,
+    text,
 };
 
 /// A document to parse.

@@ -185,12 +185,7 @@ impl OpenPdf<'_> {
 fn edges<'s>(number: u32, sheet: Option<&'s Sheet>, label: Option<&'s str>) -> Edges<'s> {
     let (top, bottom) = sheet.map_or((0.0, 0.0), |sheet| sheet.extent);
     let rows = sheet.into_iter().flat_map(|sheet| {
-        sheet
-            .flows
-            .iter()
-            .flatten()
-            .enumerate()
-            .filter(|(_, row)| row.turns == sheet.turns && row.outlined.is_none())
+        sheet.flows.iter().flatten().enumerate().filter(|(_, row)| row.turns == sheet.turns && row.outlined.is_none())
     });
     Edges { number, label, top, bottom, rows: rows.collect() }
 }

@@ -106,7 +106,7 @@ impl Reader {
         }
         let value = number.unwrap_or(1);
         match name {
-            b"u" => return self.unicode(value),
+            b"u" => self.unicode(value),
             b"uc" => self.state.skipped = u32::try_from(value).unwrap_or(1),
             b"ansicpg" => self.codepage = u32::try_from(value).ok(),
             b"mac" => self.codepage = Some(10_000),

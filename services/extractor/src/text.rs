@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(page.text, "Ones\ntwo\n\nthree");
         let spans: Vec<[u32; 2]> = page.blocks.iter().map(|block| block.span).collect();
         assert_eq!(spans, [[0, 8], [10, 15]]);
-        assert_eq!(page.origins, [[0, 0], [3, 4], [4, 5], [5, 7], [10, 18]]);
+        assert_eq!(page.origins, [[0, 0], [3, 4], [5, 7], [10, 18]]);
     }
 
     #[test]

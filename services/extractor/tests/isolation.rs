@@ -12,6 +12,8 @@ mod files;
 mod limits;
 #[path = "isolation/misbehaving.rs"]
 mod misbehaving;
+#[path = "isolation/pdfs.rs"]
+mod pdfs;
 #[path = "isolation/ranges.rs"]
 mod ranges;
 #[path = "isolation/recognizing.rs"]
@@ -38,8 +40,14 @@ fn main() -> ExitCode {
         Some("stdin") => recognizing::stand_in(),
         Some(child::SUBCOMMAND) => child::main(),
         _ => {
-            let trials =
-                [limits::trials(), documents::trials(), ranges::trials(), recognizing::trials(), scanned::trials()];
+            let trials = [
+                limits::trials(),
+                documents::trials(),
+                pdfs::trials(),
+                ranges::trials(),
+                recognizing::trials(),
+                scanned::trials(),
+            ];
             let trials = trials.into_iter().flatten().collect();
             libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }

@@ -119,14 +119,19 @@ async fn no_route_answers_without_a_token_of_its_scope() {
 async fn an_upload_becomes_an_event_of_the_tokens_org() {
     let scene = Scene::start().await;
     let path = "/assets?asset_id=handbook/travel&source=travel.txt&title=Travel";
-    let sent = scene.ask("POST", path).header("idempotency-key", "one").body("Flights are booked.").send().await.unwrap();
+    let sent =
+        scene.ask("POST", path).header("idempotency-key", "one").body("Flights are booked.").send().await.unwrap();
     assert_eq!(sent.status(), StatusCode::ACCEPTED);
     assert!(sent.headers().contains_key("ratelimit-remaining"));
     let location = sent.headers()["location"].to_str().unwrap().to_owned();
     let answer = body(sent).await;
-    assert_eq!((answer["status_url"].as_str().unwrap(), answer["asset_id"].as_str().unwrap()), (&*location, "handbook/travel"));
+    assert_eq!(
+        (answer["status_url"].as_str().unwrap(), answer["asset_id"].as_str().unwrap()),
+        (&*location, "handbook/travel")
+    );
     // The same key again is the same job, and no second event.
-    let again = scene.ask("POST", path).header("idempotency-key", "one").body("Flights are booked.").send().await.unwrap();
+    let again =
+        scene.ask("POST", path).header("idempotency-key", "one").body("Flights are booked.").send().await.unwrap();
     assert_eq!(body(again).await["job_id"], answer["job_id"]);
     assert_eq!(scene.bus.stream_messages("HEIMDEX_ASSETS").await.unwrap(), 1);
     let job = body(scene.ask("GET", &location).send().await.unwrap()).await;
@@ -134,7 +139,10 @@ async fn an_upload_becomes_an_event_of_the_tokens_org() {
 
     let (event, org) = scene.event(StageName::Extractor).await;
     let event: AssetUploaded = serde_json::from_value(event).unwrap();
-    assert_eq!((event.asset_id.as_str(), event.title.as_deref(), org.as_str()), ("handbook/travel", Some("Travel"), "acme"));
+    assert_eq!(
+        (event.asset_id.as_str(), event.title.as_deref(), org.as_str()),
+        ("handbook/travel", Some("Travel"), "acme")
+    );
     assert_eq!(event.content, Content::Bytes(b"Flights are booked.".to_vec()));
 }
 
@@ -173,7 +181,9 @@ async fn a_deletion_becomes_an_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_named() {
     let scene = Scene::with(Settings { max_upload_bytes: 1_000, max_json_bytes: 500, ..Settings::default() }).await;
-    let json = |text: &str| scene.ask("POST", "/vectors/embed").header("content-type", "application/json").body(text.to_owned());
+    let json = |text: &str| {
+        scene.ask("POST", "/vectors/embed").header("content-type", "application/json").body(text.to_owned())
+    };
     let unknown = "/jobs/67e55044-10b1-426f-9247-bb680e5fe0c8";
     for (request, status, code) in [
         (scene.ask("POST", "/assets").body(""), 400, "invalid"),
@@ -199,7 +209,10 @@ async fn what_is_wrong_is_named() {
     }
     assert_eq!(scene.bus.stream_messages("HEIMDEX_ASSETS").await.unwrap(), 0);
     let counted = scene.metrics.encode().unwrap();
-    assert!(counted.contains(r#"heimdex_http_requests_total{method="POST",route="/vectors/embed",status="413"} 1"#), "{counted}");
+    assert!(
+        counted.contains(r#"heimdex_http_requests_total{method="POST",route="/vectors/embed",status="413"} 1"#),
+        "{counted}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +235,10 @@ async fn an_org_over_its_limit_is_told_when_to_come_back() {
     };
     for remaining in ["1", "0"] {
         let answer = embed("acme").await.unwrap();
-        assert_eq!((answer.status(), answer.headers()["ratelimit-remaining"] == remaining), (StatusCode::ACCEPTED, true));
+        assert_eq!(
+            (answer.status(), answer.headers()["ratelimit-remaining"] == remaining),
+            (StatusCode::ACCEPTED, true)
+        );
     }
     let refused = embed("acme").await.unwrap();
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -98,7 +98,10 @@ fn extract_tells_why_a_file_is_bad() {
 fn chunk_shows_spans_that_lead_into_the_text() {
     let path = sample("en/garden-rules.txt");
     let report = json(0, &["chunk", &path, "--json"]);
-    assert_eq!((report["strategy"].as_str(), report["tokenizer"].as_str()), (Some("semantic"), Some("all-minilm-l6-v2")));
+    assert_eq!(
+        (report["strategy"].as_str(), report["tokenizer"].as_str()),
+        (Some("semantic"), Some("multilingual-e5-small"))
+    );
     let limit = report["max_tokens"].as_u64().unwrap();
     let document = json(0, &["extract", &path, "--json"])["pages"][0]["text"].as_str().unwrap().to_owned();
     let document: Vec<char> = document.chars().collect();
@@ -130,9 +133,9 @@ fn models_and_runtime_files_are_listed() {
         assert!(Path::new(file["path"].as_str().unwrap()).exists(), "{file}");
     }
     let models = json(0, &["models", "ls", "--json"]);
-    let model = models.as_array().unwrap().iter().find(|model| model["name"] == "all-minilm-l6-v2").unwrap();
-    assert_eq!((model["dimension"].as_u64(), model["max_tokens"].as_u64()), (Some(384), Some(256)), "{model}");
-    assert!(!model["space"].as_str().unwrap().is_empty() && model["license"] == "Apache-2.0", "{model}");
+    let model = models.as_array().unwrap().iter().find(|model| model["name"] == "multilingual-e5-small").unwrap();
+    assert_eq!((model["dimension"].as_u64(), model["max_tokens"].as_u64()), (Some(384), Some(512)), "{model}");
+    assert!(!model["space"].as_str().unwrap().is_empty() && model["license"] == "MIT", "{model}");
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn wrong_usage_ends_with_2() {
         &["ingest", "no-such-file.txt"],
         &["search"],
         &["search", "bees", "--org", "not an org"],
-        &["up", "--only", "gateway"],
+        &["up", "--only", "cellar"],
         &["models", "import", "no-such-folder"],
         &["no-such-command"],
     ] {

@@ -130,7 +130,11 @@ impl KeeperMetrics {
             r.register("heimdex_keeper_stuck_uploads", stuck, metrics.stuck.clone());
             r.register("heimdex_keeper_redriven", "Lost uploads driven again", metrics.redriven.clone());
             r.register("heimdex_keeper_lost", "Uploads ended as lost_upstream", metrics.lost.clone());
-            r.register("heimdex_keeper_stranded", "Messages no consumer delivered until it was made anew", metrics.stranded.clone());
+            r.register(
+                "heimdex_keeper_stranded",
+                "Messages no consumer delivered until it was made anew",
+                metrics.stranded.clone(),
+            );
         });
         metrics
     }

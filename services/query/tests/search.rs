@@ -10,9 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 use heimdex_bus::{Bus, RequestError};
-use heimdex_embedding::{
-    Embedder, Kind, Lane as Queue, Libraries, Options as EmbedderOptions, Provider, default_model,
-};
+use heimdex_embedding::catalogue::{ALL_MINILM_L6_V2, find};
+use heimdex_embedding::{Embedder, Kind, Lane as Queue, Libraries, Options as EmbedderOptions, Provider};
 use heimdex_index::OrgScoped;
 use heimdex_lexical::Bm25;
 use heimdex_provision::Quiet;
@@ -31,7 +30,7 @@ fn embedder() -> &'static Embedder {
     static EMBEDDER: OnceLock<Embedder> = OnceLock::new();
     EMBEDDER.get_or_init(|| {
         let libraries = Libraries::ensure(Provider::Cpu, &Quiet).unwrap();
-        let options = EmbedderOptions::new(default_model(&Quiet).unwrap());
+        let options = EmbedderOptions::new(find(ALL_MINILM_L6_V2).unwrap().ensure(&Quiet).unwrap());
         Embedder::open(EmbedderOptions { provider: Provider::Cpu, libraries, ..options }).unwrap()
     })
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::triggers::Jobs;
 
-const MODEL: &str = "all-minilm-l6-v2";
+/// The small one: what is tried here has nothing to do with the model.
+pub const MODEL: &str = "all-minilm-l6-v2";
 
 /// Compared as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +133,6 @@ struct Model {
 /// From what `heimdex models ls --json` printed.
 fn space(models: &[u8]) -> Space {
     let models: Vec<Model> = serde_json::from_slice(models).expect("heimdex models ls --json");
-    let model = models.into_iter().find(|model| model.name == MODEL).expect("the default model is installed");
+    let model = models.into_iter().find(|model| model.name == MODEL).expect("the model is installed");
     Space { model: model.name.parse().unwrap(), id: model.space, dimension: model.dimension }
 }

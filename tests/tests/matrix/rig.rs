@@ -11,7 +11,7 @@ use heimdex_testkit::{Child, NatsServer, eventually};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::observe::{Observation, Observer};
+use crate::observe::{MODEL, Observation, Observer};
 use crate::points::Case;
 use crate::triggers::{Jobs, Trigger};
 
@@ -27,7 +27,8 @@ const SETTLED: Duration = Duration::from_secs(180);
 const PARTS: [Part; 4] = [Part::Extractor, Part::Chunker, Part::Embedder, Part::Writer];
 
 /// Leases end soon, and every event travels as a blob, so that each stage writes some.
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
+    ("HEIMDEX_MODEL", MODEL),
     ("HEIMDEX_ACK_WAIT", "1s"),
     ("HEIMDEX_BACKOFF_BASE", "100ms"),
     ("HEIMDEX_BREAKER_CAP", "1s"),
@@ -62,10 +63,10 @@ impl Rig {
         let store = store(folder.path(), port);
         let qdrant = format!("http://127.0.0.1:{port}");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let models = command().args(["models", "ls", "--json"]).output().unwrap().stdout;
         let mut parts: BTreeMap<Part, Child> =
             PARTS.into_iter().map(|part| (part, spawn(part, &nats.url(), &qdrant, folder.path(), ""))).collect();
         parts.values_mut().for_each(|child| wait_ready(&runtime, child));
+        let models = command().args(["models", "ls", "--json"]).output().unwrap().stdout;
         let observer = runtime.block_on(Observer::connect(&nats.url(), &qdrant, &models));
         let undisturbed = BTreeMap::new();
         Self { runtime, parts, observer, undisturbed, armed: None, orgs: 0, qdrant, nats, _store: store, folder }

@@ -79,6 +79,8 @@ impl Story {
         self.fields.end_paragraph();
         let mut whole = std::mem::take(&mut self.carried);
         whole.text.push_str(&paragraph.text);
+        // A pronunciation whose base text is missing.
+        whole.text.push_str(&paragraph.ruby);
         whole.after.extend(paragraph.after);
         whole.format = paragraph.format;
         if whole.format.runs_on {

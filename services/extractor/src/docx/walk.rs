@@ -348,7 +348,8 @@ impl<'s> Walk<'s> {
     fn close_ruby(&mut self) {
         let paragraph = self.here().paragraph();
         if let Some(start) = paragraph.ruby_start.take().filter(|start| *start <= paragraph.text.len()) {
-            paragraph.ruby = paragraph.text.split_off(start);
+            let ruby = paragraph.text.split_off(start);
+            paragraph.ruby.push_str(&ruby);
         }
     }
 

@@ -137,7 +137,7 @@ impl Writer {
         if self.open_in_table(element) {
             return;
         }
-        if BLOCKS.contains(&name) {
+        if BLOCKS.contains(&name) && !self.flow.is_mark() {
             self.boundary();
         }
         match name {
@@ -151,7 +151,7 @@ impl Writer {
             "rt" => self.target().write_shown("("),
             // In a cell laid out, not related: still apart from its neighbours.
             "br" => self.line_end(),
-            "img" | "area" => self.write_alternative(element),
+            "img" => self.write_alternative(element),
             _ => {}
         }
         self.notes += u32::from(is_note(element));
@@ -221,7 +221,7 @@ impl Writer {
         self.items += 1;
         let mark = self.lists.last_mut().and_then(|list| list.mark(element));
         if let Some(mark) = mark {
-            self.target().write_shown(&mark);
+            self.target().write_mark(&mark);
         }
     }
 
@@ -235,10 +235,9 @@ impl Writer {
 
     /// What the page says in place of a picture.
     fn write_alternative(&mut self, element: &Element) {
-        let Some(text) = element.attr("alt").filter(|text| !text.trim().is_empty()) else { return };
         let flow = self.target();
         flow.separate(Gap::Space);
-        flow.write_shown(text);
+        flow.write_shown(element.attr("alt").unwrap_or_default());
         flow.separate(Gap::Space);
     }
 

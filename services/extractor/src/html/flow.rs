@@ -18,6 +18,8 @@ pub(crate) struct Flow {
     pub origins: Vec<[u32; 2]>,
     length: u32,
     gap: Gap,
+    /// All of the text is the mark of an item.
+    is_mark: bool,
 }
 
 impl Flow {
@@ -47,6 +49,19 @@ impl Flow {
         }
     }
 
+    /// Whether nothing but the mark of an item stands here, so that the next block belongs to it.
+    pub(crate) fn is_mark(&self) -> bool {
+        self.is_mark
+    }
+
+    /// Begins an item with its mark.
+    pub(crate) fn write_mark(&mut self, mark: &str) {
+        let first = self.is_empty();
+        self.write_shown(mark);
+        self.separate(Gap::Space);
+        self.is_mark = first;
+    }
+
     /// Appends what is not in the source but shown, such as a list number.
     pub(crate) fn write_shown(&mut self, text: &str) {
         for c in text.chars() {
@@ -70,6 +85,7 @@ impl Flow {
     }
 
     fn put(&mut self, c: char, source: Option<u32>) {
+        self.is_mark = false;
         let gap = match std::mem::take(&mut self.gap) {
             Gap::Space if !self.text.is_empty() => Some(' '),
             Gap::Line if !self.text.is_empty() => Some('\n'),

@@ -14,6 +14,8 @@ const CELL_GAP: &str = " | ";
 const REPEATED_CHARS: u32 = 200;
 /// Cells of a table that are repeated; more only say that somebody wants to fill the memory.
 const MAX_REPEATED: u32 = 20_000;
+/// Columns up to which spans are followed.
+const MAX_COLUMNS: usize = 1_000;
 /// Columns that one cell may claim (HTML standard, section 4.9.11, allows 1000).
 const MAX_SPAN: u32 = 64;
 /// A cell with more text than this in paragraphs, headings or code is a part of a page's layout.
@@ -111,8 +113,9 @@ impl Table {
         self.fill_row();
         let Some(row) = self.rows.last_mut() else { return };
         let short = count(&cell.flow.text) <= REPEATED_CHARS;
-        let repeat = cell.rows > 1 && short;
-        for column in 0..cell.columns {
+        let repeat = cell.rows > 1 && short && row.cells.len() < MAX_COLUMNS;
+        let columns = if row.cells.len() < MAX_COLUMNS { cell.columns } else { 1 };
+        for column in 0..columns {
             let place = row.cells.len();
             if repeat {
                 self.reaching.resize(self.reaching.len().max(place + 1), None);

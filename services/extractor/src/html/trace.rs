@@ -136,6 +136,8 @@ struct Sink {
     piece: RefCell<StrTendril>,
     taken: Cell<usize>,
     position: Cell<u32>,
+    /// A character reference is added when the piece after it arrives; this is where one that waits stands.
+    waiting: Cell<Option<u32>>,
 }
 
 impl Sink {
@@ -145,11 +147,14 @@ impl Sink {
             origins: RefCell::default(),
             piece: RefCell::default(),
             position: Cell::new(0),
+            waiting: Cell::new(None),
             taken: Cell::new(0),
         }
     }
 
     fn begin(&self, position: u32, piece: StrTendril) {
+        let unread = self.taken.get() == 0 && self.piece.borrow().starts_with('&');
+        self.waiting.set(unread.then(|| self.position.get()));
         self.position.set(position);
         self.taken.set(0);
         *self.piece.borrow_mut() = piece;
@@ -162,6 +167,9 @@ impl Sink {
 
     /// The position of `text`, which the parser is about to add.
     fn locate(&self, text: &str) -> u32 {
+        if let Some(position) = self.waiting.take() {
+            return position;
+        }
         let piece = self.piece.borrow();
         let rest = piece.get(self.taken.get()..).unwrap_or_default();
         // A reference, and what was held back from earlier pieces, is not there letter by letter. Little is left out

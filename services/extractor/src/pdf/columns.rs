@@ -185,10 +185,19 @@ impl Order<'_> {
         if lines < 2 {
             return false;
         }
-        match switches(left, right) {
-            0 | 1 => true,
-            many => many * 5 >= lines * 4 && lines >= RUNNING_LINES && self.is_running(left) && self.is_running(right),
+        let switches = switches(left, right);
+        if switches <= 1 {
+            return true;
         }
+        let running = lines >= RUNNING_LINES && self.is_running(left) && self.is_running(right);
+        running && (switches * 5 >= lines * 4 || switches <= FEW_SWITCHES || !self.goes_by_rows(left, right))
+    }
+
+    /// Whether the content goes down the page on both sides together, as it does in a table of long texts.
+    fn goes_by_rows(&self, left: &[usize], right: &[usize]) -> bool {
+        let mut all: Vec<usize> = left.iter().chain(right).copied().collect();
+        all.sort_unstable();
+        in_content_order(self.runs, &all).is_some()
     }
 
     fn line_count(&self, side: &[usize]) -> usize {
@@ -206,13 +215,18 @@ impl Order<'_> {
             lines.iter().fold((f32::MAX, f32::MIN), |(u0, u1), line| (u0.min(line.area.u0), u1.max(line.area.u1)));
         let width = edges.1 - edges.0;
         let letters: u32 = side.iter().filter_map(|at| self.run(*at)).map(|run| run.letters).sum();
-        let full = lines.iter().filter(|line| line.area.u1 - line.area.u0 >= 0.7 * width).count();
+        let written = |line: &Line| -> f32 {
+            line.runs.iter().filter_map(|at| self.run(*at)).map(|run| run.area.u1 - run.area.u0).sum()
+        };
+        let full = lines.iter().filter(|line| written(line) >= 0.7 * width).count();
         full * 10 >= lines.len() * 6 && usize::try_from(letters).unwrap_or(0) >= lines.len() * LETTERS
     }
 }
 
 /// Fewest lines of a column whose content comes line by line across the page.
 const RUNNING_LINES: usize = 4;
+/// A column may be interrupted by a caption or a footnote of the other.
+const FEW_SWITCHES: usize = 2;
 /// Fewest letters in a line of a column of running text, on average.
 const LETTERS: usize = 14;
 
@@ -223,3 +237,7 @@ fn switches(left: &[usize], right: &[usize]) -> usize {
     all.sort_unstable();
     all.windows(2).filter(|pair| matches!(pair, [a, b] if a.1 != b.1)).count()
 }
+
+#[cfg(test)]
+#[path = "columns/tests.rs"]
+mod tests;

@@ -188,3 +188,7 @@ fn is_below(above: &Glyph, below: &Glyph, styles: &[Style]) -> bool {
     let (across, down) = ((above.origin.0 - below.origin.0).abs(), above.origin.1 - below.origin.1);
     across < style.size * 0.4 && (style.size * 0.4..style.size * 1.9).contains(&down)
 }
+
+#[cfg(test)]
+#[path = "runs/tests.rs"]
+mod tests;

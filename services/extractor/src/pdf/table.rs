@@ -31,7 +31,7 @@ pub(super) fn table(rows: &[Row]) -> Option<(Piece, usize)> {
     }
     let full = taken.iter().filter(|row| row.cells.len() >= 2).count();
     let needed = if columns.len() > 2 { MIN_ROWS_WIDE } else { MIN_ROWS };
-    if full < needed || is_contents(&taken) {
+    if full < needed || is_contents(&taken) || is_running_text(&taken, columns.len()) {
         return None;
     }
     let header_rows = u32::from(is_header(first, &taken));
@@ -76,6 +76,16 @@ fn is_continuation(columns: &[(f32, f32)], row: &Row) -> bool {
 pub(super) fn has_leaders(row: &Row) -> bool {
     row.written.text.contains("....") || row.written.text.contains(". . .")
 }
+
+/// Columns of running text that stand beside each other: hardly a cell is short.
+fn is_running_text(rows: &[&Row], columns: usize) -> bool {
+    let cells = rows.iter().flat_map(|row| &row.cells);
+    let short = cells.clone().filter(|cell| cell.to - cell.from < LONG_CELL).count();
+    rows.len() > columns && short * 10 < cells.count()
+}
+
+/// In characters.
+const LONG_CELL: u32 = 28;
 
 fn is_contents(rows: &[&Row]) -> bool {
     rows.iter().filter(|row| has_leaders(row)).count() * 2 > rows.len()

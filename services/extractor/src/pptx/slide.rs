@@ -58,6 +58,8 @@ pub(super) struct SlideReader<'s> {
     table: Option<OpenTable>,
     alternatives: Alternatives,
     texts: u64,
+    /// Not a page of notes: the body has bullets.
+    is_slide: bool,
 }
 
 impl<'s> SlideReader<'s> {
@@ -72,6 +74,7 @@ impl<'s> SlideReader<'s> {
             table: None,
             alternatives: Alternatives::default(),
             texts: 0,
+            is_slide: false,
         }
     }
 
@@ -101,7 +104,10 @@ impl<'s> SlideReader<'s> {
 
     fn open(&mut self, element: &Element<'_>, reader: &mut Reader<'_>) -> Result<(), Failure> {
         match element.name() {
-            "sld" => self.slide.hidden = matches!(element.attribute("show").as_deref(), Some("0" | "false")),
+            "sld" => {
+                self.is_slide = true;
+                self.slide.hidden = matches!(element.attribute("show").as_deref(), Some("0" | "false"));
+            }
             "sp" | "cxnSp" | "graphicFrame" | "pic" => self.close_shape(),
             "ph" => {
                 let kind = element.attribute("type").map_or_else(|| "obj".to_owned(), std::borrow::Cow::into_owned);
@@ -174,7 +180,8 @@ impl<'s> SlideReader<'s> {
 
     fn close_paragraph(&mut self) {
         let Some(paragraph) = self.paragraph.take() else { return };
-        let in_body = self.table.is_none() && matches!(self.shape.placeholder.as_deref(), Some("body" | "obj"));
+        let in_placeholder = matches!(self.shape.placeholder.as_deref(), Some("body" | "obj"));
+        let in_body = self.is_slide && self.table.is_none() && in_placeholder;
         let piece = paragraph.finish(&mut self.shape.counters, in_body);
         let pieces = self.table.as_mut().map_or(&mut self.shape.pieces, |open| &mut open.cell);
         append(pieces, piece);

@@ -25,7 +25,8 @@ fn line(text: &str) -> String {
 }
 
 fn read(first: &str, second: &str) -> Result<Document, Failure> {
-    let notes = slide("", &(shape("<p:ph type='sldImg'/>", "") + &shape("<p:ph type='body'/>", &line("Say this"))));
+    let notes = slide("", &(shape("<p:ph type='sldImg'/>", "") + &shape("<p:ph type='body'/>", &line("Say this"))))
+        .replace("p:sld", "p:notes");
     let chart = "<c:chartSpace><c:tx><a:p><a:r><a:t>Sales</a:t></a:r></a:p></c:tx><c:cat><c:strCache><c:pt><c:v>Q1</c:v></c:pt>\
         <c:pt><c:v>Q2</c:v></c:pt></c:strCache></c:cat></c:chartSpace>";
     let comment = "<p:cmLst><p:cm><p:text>Shorter</p:text></p:cm></p:cmLst>";

@@ -55,7 +55,7 @@ fn lists_tables_notes_and_fields() {
 
 #[test]
 fn properties() {
-    let rtf = b"{\\rtf1\\ansi{\\info{\\title The \\'e4 title}{\\author Ann}{\\creatim\\yr2003\\mo7\\dy1\\hr10\\min5}{\\nofpages 3}}text}";
+    let rtf = b"{\\rtf1\\ansi{\\info{\\title The \\'e4 title}{\\author Ann}{\\creatim\\yr2003\\mo7\\dy1\\hr10\\min5}{\\nofpages3}}text}";
     let document = parse(rtf, &Limits::default()).unwrap();
     assert_eq!(document.title.as_deref(), Some("The ä title"));
     assert_eq!(document.metadata.get("created").map(String::as_str), Some("2003-07-01T10:05:00Z"));

@@ -97,13 +97,16 @@ fn epoch(workbook: &[u8]) -> Epoch {
 /// Titles and relationship ids of the sheets, in order ([MS-XLSB] 2.4.313).
 fn sheets(workbook: &[u8]) -> Vec<(Title, String)> {
     let sheets = records(workbook).filter(|record| record.kind == kind::SHEET);
-    sheets
-        .filter_map(|record| {
-            let (id, after) = record.wide_string(8)?;
-            let (name, _) = record.wide_string(after)?;
-            Some((Title { name, hidden: record.u32(0)? != 0 }, id))
-        })
-        .collect()
+    // Excel 2007 wrote four more bytes before the texts until it was released.
+    sheets.filter_map(|record| sheet(&record, 8).or_else(|| sheet(&record, 12))).collect()
+}
+
+/// The texts from `at` on must fill the record.
+fn sheet(record: &Record<'_>, at: usize) -> Option<(Title, String)> {
+    let (id, after) = record.wide_string(at)?;
+    let (name, end) = record.wide_string(after)?;
+    let hidden = record.u32(0)? != 0;
+    (end == record.len()).then_some((Title { name, hidden }, id))
 }
 
 fn styles(part: &[u8]) -> Styles {

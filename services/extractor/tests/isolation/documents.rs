@@ -1,7 +1,7 @@
 //! Real parsers in real children: good documents, honest pages, typed failures, and the stage around them.
 
 use heimdex_extractor::{Document, ExtractError, Extractor, Failure, Format, Limits, Pool, Status, Warning, report};
-use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted};
+use heimdex_schemas::{AssetUploaded, Content, DocumentExtracted, Password};
 use heimdex_stage::{Bucket, Class, Classify, Stage};
 use libtest_mimic::Trial;
 
@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("the_stage_turns_an_upload_into_pages", stage),
         trial("the_stage_reads_blobs_of_its_own_org_only", stage_blobs),
         trial("the_stage_classifies_failures", stage_failures),
+        trial("an_upload_may_bring_the_password_of_its_document", password),
     ]
 }
 
@@ -207,4 +208,19 @@ async fn stage_failures() {
     let event = AssetUploaded { org: Some("rival".parse().unwrap()), ..upload(Content::Text("text".to_owned())) };
     let foreign = extractor().await.handle(&context(&event), event).await.unwrap_err();
     assert_eq!((foreign.code(), foreign.class()), ("org_mismatch", Class::Permanent));
+}
+
+/// One page in AES-256, whose password is "open sesame"; made with PyMuPDF.
+const ENCRYPTED: &[u8] = include_bytes!("encrypted.pdf");
+
+async fn password() {
+    let opened = |word: Option<&str>| {
+        let event = AssetUploaded { password: word.map(Password::new), ..upload(Content::Bytes(ENCRYPTED.to_vec())) };
+        async move { extractor().await.handle(&context(&event), event).await }
+    };
+    for wrong in [None, Some(""), Some("wrong")] {
+        assert_eq!(opened(wrong).await.unwrap_err().code(), "encrypted");
+    }
+    let documents = opened(Some("open sesame")).await.unwrap();
+    assert_eq!(documents[0].pages[0].text, "Opened with the password.");
 }

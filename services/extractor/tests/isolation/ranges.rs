@@ -13,8 +13,9 @@ use heimdex_stage::memory::MemoryBlobs;
 use heimdex_stage::{BlobError, BlobInfo, BlobRef, Blobs, Bucket, Class, Classify, Context, Stage};
 use libtest_mimic::Trial;
 
+use crate::files::{lines, pdf};
 use crate::upload::{context, upload};
-use crate::{misbehaving, trial};
+use crate::{misbehaving, real, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_caller_that_wants_no_more_ends_the_reading", unwanted),
         trial("an_extraction_that_was_cut_off_goes_on_behind_its_last_range", resumed),
         trial("ranges_of_other_parsers_and_damaged_ones_are_read_again", not_reused),
+        trial("a_long_pdf_is_read_by_ranges", pdf_by_ranges),
         trial("ranges_go_when_the_document_is_published_or_failed", removed),
     ]
 }
@@ -100,9 +102,9 @@ async fn killed() {
     let pool = misbehaving(1, limits()).await;
     let mut killer = Killer::default();
     // So long that the child cannot have written the rest into its pipe before it was killed.
-    let Ok(last) = pool.read(book(b"book 8000"), &mut killer).await;
+    let Ok(last) = pool.read(book(b"book 60000"), &mut killer).await;
     let whole = killer.collected.finish(last.unwrap(), &limits()).unwrap();
-    assert_eq!(numbers(&whole.pages), (1..=8000).collect::<Vec<_>>());
+    assert_eq!(numbers(&whole.pages), (1..=60_000).collect::<Vec<_>>());
     // What the first child had left in its pipe still counts.
     assert_eq!(readers(&whole.pages).len(), 2);
     let [1, again] = killer.starts.as_slice() else { panic!("{:?}", killer.starts) };
@@ -253,4 +255,17 @@ async fn removed() {
     assert_eq!((scene.kept().await, scene.records().await), (vec![], vec![]));
     scene.deliver("book 8").await.unwrap();
     assert_eq!((scene.kept().await, scene.records().await), (vec![], vec![]));
+}
+
+async fn pdf_by_ranges() {
+    let pages: Vec<String> = (1..=70).map(|number| lines(&[&format!("Chapter {number} has its own words.")])).collect();
+    let bytes = pdf(&pages.iter().map(String::as_str).collect::<Vec<_>>());
+    let pool = real(Limits::default()).await;
+    let (mut collected, limits) = (Collected::default(), Limits::default());
+    let Ok(last) = pool.read(Request { format: Format::Pdf, bytes: &bytes, password: None }, &mut collected).await;
+    let last = last.unwrap();
+    assert_eq!((collected.start().page, last.pages.len()), (65, 6));
+    let document = collected.finish(last, &limits).unwrap();
+    assert_eq!(numbers(&document.pages), (1..=70).collect::<Vec<_>>());
+    assert!(document.pages.iter().all(|page| page.text.contains(&format!("Chapter {} ", page.number))));
 }

@@ -64,7 +64,7 @@ fn reach() -> String {
     let tries = [
         ("connect", std::net::TcpStream::connect("127.0.0.1:9").err().map(|error| error.kind())),
         ("listen", std::net::UdpSocket::bind("127.0.0.1:0").err().map(|error| error.kind())),
-        ("write", std::fs::write("/tmp/heimdex-recognizer-escape", "x").err().map(|error| error.kind())),
+        ("write", std::fs::File::create("/tmp/heimdex-recognizer-escape").err().map(|error| error.kind())),
     ];
     let denied = tries.iter().filter(|(_, error)| *error == Some(std::io::ErrorKind::PermissionDenied)).count();
     format!("denied:{denied},variables:{} 99", std::env::vars().filter(|(name, _)| name != "OMP_THREAD_LIMIT").count())
@@ -111,7 +111,9 @@ async fn stand_in_misbehaves() {
 async fn stand_in_reaches() {
     let pool = standing_in(Limits::default()).await;
     let document = read(&pool, "book 8 scan 7").await;
-    assert_eq!(document.pages[6].text, "denied:3,variables:0");
+    // Only Landlock keeps a foreign program from files; there are kernels without it, and the pool says so.
+    let denied = if pool.refused().iter().any(|step| step.starts_with("landlock")) { 2 } else { 3 };
+    assert_eq!(document.pages[6].text, format!("denied:{denied},variables:0"));
 }
 
 async fn budget() {

@@ -49,6 +49,12 @@ fn show(report: &Report) -> Outcome {
         }
         output::text(&chunk.text)?;
     }
-    eprintln!("{}: {} chunks of at most {} tokens of {}", report.strategy, report.chunks.len(), report.max_tokens, report.tokenizer);
+    eprintln!(
+        "{}: {} chunks of at most {} tokens of {}",
+        report.strategy,
+        report.chunks.len(),
+        report.max_tokens,
+        report.tokenizer
+    );
     Ok(())
 }

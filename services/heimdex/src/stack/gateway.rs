@@ -6,21 +6,26 @@ use heimdex_auth::{DevelopmentKeys, Settings as TokenSettings, Source, Verifier}
 use heimdex_gateway::{Gateway, Settings};
 use heimdex_runtime::{ConfigError, Process, Variables};
 
+use super::StackConfig;
 use crate::exit::Failure;
 
 /// The secret that signs tokens on a machine of one's own, in the data folder.
 const DEVELOPMENT_KEYS: &str = "development-keys.json";
 
-/// A gateway with the keys of `HEIMDEX_JWKS`; with development keys in `data_dir` when that is not set.
-pub async fn gateway(process: &Process, data_dir: &Path) -> Result<Gateway, Failure> {
+/// A gateway with the keys of `HEIMDEX_JWKS`; with development keys in the data folder when that is not set.
+pub async fn gateway(process: &Process, stack: &StackConfig) -> Result<Gateway, Failure> {
     let variables = Variables::of_process();
     let settings = Settings::read(&variables).map_err(Failure::input)?;
     let tokens = token_settings(&variables)?;
     let source = match variables.text("HEIMDEX_JWKS") {
         Some(source) => source.parse::<Source>().map_err(Failure::input)?,
         None => {
-            let keys = development_keys(data_dir)?;
-            tracing::warn!(keys = %keys.source(), "tokens are checked with development keys; HEIMDEX_JWKS names an issuer's");
+            let keys = development_keys(&stack.data_dir)?;
+            if stack.http.ip().is_loopback() {
+                tracing::info!(keys = %keys.source(), "tokens are checked with development keys");
+            } else {
+                tracing::warn!(keys = %keys.source(), "others can reach this address, and tokens are checked with development keys; HEIMDEX_JWKS names an issuer's");
+            }
             keys.source()
         }
     };
@@ -62,9 +67,11 @@ mod tests {
     #[test]
     fn every_setting_of_tokens_has_its_variable() {
         assert_eq!(read(&Variables::default()).unwrap(), TokenSettings::default());
-        for key in ["LEEWAY", "MAX_BYTES"].map(|name| format!("HEIMDEX_JWT_{name}")).into_iter().chain(
-            ["MAX_BYTES", "REFRESH", "COOL_DOWN", "TIMEOUT"].map(|name| format!("HEIMDEX_JWKS_{name}")),
-        ) {
+        for key in ["LEEWAY", "MAX_BYTES"]
+            .map(|name| format!("HEIMDEX_JWT_{name}"))
+            .into_iter()
+            .chain(["MAX_BYTES", "REFRESH", "COOL_DOWN", "TIMEOUT"].map(|name| format!("HEIMDEX_JWKS_{name}")))
+        {
             assert_eq!(read(&[(key.as_str(), "much")].into_iter().collect()).unwrap_err().key, key);
         }
         let own = [("HEIMDEX_JWT_AUDIENCE", "search"), ("HEIMDEX_JWT_ISSUER", "https://id.example")];

@@ -87,7 +87,7 @@ impl Services {
         let process = Process::new(bus);
         let mut router = http::router(process.health.clone(), process.metrics.clone());
         if stack.wants(Part::Gateway) {
-            router = router.merge(gateway(&process, &stack.data_dir).await?.router());
+            router = router.merge(gateway(&process, stack).await?.router());
         }
         let http = serve_http(stack.http, router, &farewell).await?;
         let (watched, every, stop) = (process.clone(), config.stage.watch_interval, shutdown.clone());
@@ -127,11 +127,7 @@ impl Services {
     }
 }
 
-async fn serve_http(
-    address: SocketAddr,
-    router: Router,
-    farewell: &CancellationToken,
-) -> Result<SocketAddr, Failure> {
+async fn serve_http(address: SocketAddr, router: Router, farewell: &CancellationToken) -> Result<SocketAddr, Failure> {
     let served = http::serve(address, router, farewell.clone()).await;
     let (bound, _task) = served.with_context(|| format!("cannot listen on {address}; --http names another address"))?;
     Ok(bound)

@@ -38,6 +38,17 @@ pub(in crate::pdf) struct Style {
 
 const PLAIN: Style = Style { size: 10.0, turns: 0, bold: false, fixed_pitch: false };
 
+/// Where the halves of UTF-16's pairs lie (The Unicode Standard, section 3.9, D91).
+const HIGH_FIRST: u32 = 0xD800;
+const LOW_FIRST: u32 = 0xDC00;
+const LOW_LAST: u32 = 0xDFFF;
+
+/// The character of two halves.
+fn joined(high: u32, low: u32) -> Option<char> {
+    let is_pair = (LOW_FIRST..=LOW_LAST).contains(&low);
+    is_pair.then(|| char::from_u32(0x1_0000 + ((high - HIGH_FIRST) << 10) + (low - LOW_FIRST))).flatten()
+}
+
 struct Text<'p> {
     calls: &'p dyn PdfiumLibraryBindings,
     handle: Handle,
@@ -62,13 +73,14 @@ impl Page<'_> {
         let count = unsafe { calls.FPDFText_CountChars(text.handle.as_ptr().cast()) };
         let count = u32::try_from(count).unwrap_or(0).min(max);
         let mut styles = Styles::default();
-        let glyphs = (0..count).map(|index| text.glyph(index, &mut styles)).collect();
+        let glyphs = (0..count).filter_map(|index| text.glyph(index, &mut styles)).collect();
         Some((glyphs, styles.styles))
     }
 }
 
 impl Text<'_> {
-    fn glyph(&self, at: u32, styles: &mut Styles) -> Glyph {
+    /// `None` for the second half of a character: PDFium counts in UTF-16.
+    fn glyph(&self, at: u32, styles: &mut Styles) -> Option<Glyph> {
         let index = c_int::try_from(at).unwrap_or(c_int::MAX);
         let (calls, handle) = (self.calls, self.handle.as_ptr());
         let (mut x, mut y, mut left, mut right, mut bottom, mut top) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
@@ -86,7 +98,12 @@ impl Text<'_> {
             let object = calls.FPDFText_GetTextObject(handle.cast(), index);
             (calls.FPDFText_GetUnicode(handle.cast(), index), object.cast::<c_void>())
         };
-        let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+        let c = match code {
+            HIGH_FIRST..LOW_FIRST => joined(code, self.unit(index.saturating_add(1))),
+            LOW_FIRST..=LOW_LAST if (HIGH_FIRST..LOW_FIRST).contains(&self.unit(index - 1)) => return None,
+            _ => char::from_u32(code),
+        };
+        let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
         let style = styles.index(object, || self.style(index), || self.font(index));
         let unmapped = styles.doubts(style) && self.is_unmapped(index);
         if !unmapped && !c.is_whitespace() {
@@ -94,7 +111,13 @@ impl Text<'_> {
         }
         #[expect(clippy::cast_possible_truncation, reason = "points on a page; PDFium itself reckons with f32")]
         let [x, y, left, right, bottom, top] = [x, y, left, right, bottom, top].map(|points: f64| points as f32);
-        Glyph { c, index: at, style, unmapped, area: Rect { left, bottom, right, top }, origin: (x, y) }
+        Some(Glyph { c, index: at, style, unmapped, area: Rect { left, bottom, right, top }, origin: (x, y) })
+    }
+
+    /// The code unit at `index`; 0 where there is none.
+    fn unit(&self, index: c_int) -> u32 {
+        // SAFETY: the handle is open; PDFium answers 0 to an index that is not on the page.
+        unsafe { self.calls.FPDFText_GetUnicode(self.handle.as_ptr().cast(), index) }
     }
 
     /// Size and direction; the font's part is filled in by [`Text::font`].
@@ -216,5 +239,18 @@ impl Styles {
             self.styles.len() - 1
         });
         u16::try_from(at).unwrap_or(u16::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_halves_are_one_character() {
+        assert_eq!(joined(0xD83D, 0xDE03), Some('😃'));
+        assert_eq!(joined(0xD840, 0xDC0B), Some('𠀋'));
+        assert_eq!(joined(0xD83D, u32::from('a')), None);
+        assert_eq!(joined(0xD83D, 0), None);
     }
 }

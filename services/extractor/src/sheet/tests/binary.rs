@@ -37,7 +37,8 @@ pub(super) fn xlsb_of(sheet: &[u8]) -> Vec<u8> {
     let workbook = part(&[
         (153, words(&[1])),
         (156, [words(&[0, 1]), wide("r1"), wide("Binär")].concat()),
-        (156, [words(&[1, 2]), wide("r2"), wide("Away")].concat()),
+        // As Excel 2007 wrote it before its release.
+        (156, [words(&[1, 0, 2]), wide("r2"), wide("Away")].concat()),
     ]);
     let strings = part(&[(159, words(&[1, 1])), (19, [vec![0], wide("shared")].concat())]);
     let halves = |halves: &[u16]| -> Vec<u8> { halves.iter().flat_map(|half| half.to_le_bytes()).collect() };

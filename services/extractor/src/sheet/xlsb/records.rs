@@ -39,6 +39,11 @@ impl<'a> Record<'a> {
         self.data.get(at..at.checked_add(N)?)?.try_into().ok()
     }
 
+    /// Bytes of its data.
+    pub(super) fn len(&self) -> usize {
+        self.data.len()
+    }
+
     pub(super) fn u8(&self, at: usize) -> Option<u8> {
         self.data.get(at).copied()
     }
