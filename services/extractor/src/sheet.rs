@@ -5,6 +5,7 @@
 //! writes the page. [`xlsx`], [`xlsb`], [`xls`] and [`ods`] read the file formats; [`number_format`] knows how numbers are
 //! displayed.
 
+mod fields;
 mod grid;
 mod header;
 mod layout;

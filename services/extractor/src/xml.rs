@@ -146,8 +146,30 @@ impl<'a> Reader<'a> {
     /// As [`Reader::next`].
     pub fn skip(&mut self) -> Result<(), Failure> {
         let inside = self.depth;
-        while self.depth >= inside && self.next()?.is_some() {}
+        while self.next_within(inside)?.is_some() {}
         Ok(())
+    }
+
+    /// The next node up to and with the [`Node::Close`] of the element at `depth`, which [`Reader::depth`] told behind its
+    /// [`Node::Open`]; `None` after that.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn next_within(&mut self, depth: u64) -> Result<Option<Node<'a>>, Failure> {
+        if self.depth < depth { Ok(None) } else { self.next() }
+    }
+
+    /// As [`Reader::next_within`], start tags alone.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn open_within(&mut self, depth: u64) -> Result<Option<Element<'a>>, Failure> {
+        while let Some(node) = self.next_within(depth)? {
+            if let Node::Open(element) = node {
+                return Ok(Some(element));
+            }
+        }
+        Ok(None)
     }
 
     /// After a [`Node::Open`]: all text inside, up to and with its [`Node::Close`].
@@ -155,16 +177,23 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Reader::next`].
     pub fn text(&mut self) -> Result<String, Failure> {
-        let inside = self.depth;
         let mut all = String::new();
-        while self.depth >= inside {
-            match self.next()? {
-                None => break,
-                Some(Node::Text(text)) => all.push_str(&text),
-                Some(_) => {}
+        self.text_into(&mut all)?;
+        Ok(all)
+    }
+
+    /// As [`Reader::text`], behind what `all` has.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn text_into(&mut self, all: &mut String) -> Result<(), Failure> {
+        let inside = self.depth;
+        while let Some(node) = self.next_within(inside)? {
+            if let Node::Text(text) = node {
+                all.push_str(&text);
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     fn open(&mut self, start: BytesStart<'a>) -> Result<Node<'a>, Failure> {

@@ -2,7 +2,7 @@
 
 use super::format::{is_on, value};
 use crate::Failure;
-use crate::xml::{Element, Node, Reader};
+use crate::xml::{Element, Reader};
 
 /// Fields that are open inside each other; Word allows 20.
 const NESTED: usize = 64;
@@ -55,9 +55,7 @@ impl Fields {
 fn form_control(reader: &mut Reader<'_>) -> Result<Option<String>, Failure> {
     let inside = reader.depth();
     let (mut checked, mut chosen, mut entries) = (None, 0, Vec::new());
-    while reader.depth() >= inside {
-        let Some(node) = reader.next()? else { break };
-        let Node::Open(element) = node else { continue };
+    while let Some(element) = reader.open_within(inside)? {
         match element.name() {
             "checkBox" => checked = Some(false),
             "default" | "checked" if checked.is_some() => checked = Some(is_on(&element)),

@@ -1,7 +1,7 @@
 //! Paragraph and run properties as far as they decide what text there is (ECMA-376 part 1, sections 17.3.1 and 17.3.2).
 
 use crate::Failure;
-use crate::xml::{Element, Node, Reader};
+use crate::xml::{Element, Reader};
 
 /// What `w:pPr` says, directly or in a style.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,12 +45,8 @@ impl ParagraphFormat {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Failure> {
         let mut format = Self::default();
         let inside = reader.depth();
-        while reader.depth() >= inside {
-            match reader.next()? {
-                None => break,
-                Some(Node::Open(element)) => format.open(&element, reader)?,
-                Some(_) => {}
-            }
+        while let Some(element) = reader.open_within(inside)? {
+            format.open(&element, reader)?;
         }
         Ok(format)
     }
@@ -75,12 +71,11 @@ impl ParagraphFormat {
 fn mark_is_deleted(reader: &mut Reader<'_>) -> Result<bool, Failure> {
     let inside = reader.depth();
     let mut deleted = false;
-    while reader.depth() >= inside {
-        match reader.next()? {
-            None => break,
-            Some(Node::Open(element)) if is_former(element.name()) => reader.skip()?,
-            Some(Node::Open(element)) => deleted |= matches!(element.name(), "del" | "moveFrom"),
-            Some(_) => {}
+    while let Some(element) = reader.open_within(inside)? {
+        match element.name() {
+            "del" | "moveFrom" => deleted = true,
+            name if is_former(name) => reader.skip()?,
+            _ => {}
         }
     }
     Ok(deleted)
@@ -91,12 +86,8 @@ impl RunFormat {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Failure> {
         let mut format = Self::default();
         let inside = reader.depth();
-        while reader.depth() >= inside {
-            match reader.next()? {
-                None => break,
-                Some(Node::Open(element)) => format.open(&element, reader)?,
-                Some(_) => {}
-            }
+        while let Some(element) = reader.open_within(inside)? {
+            format.open(&element, reader)?;
         }
         Ok(format)
     }

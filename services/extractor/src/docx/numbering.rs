@@ -173,9 +173,7 @@ impl Abstract {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Failure> {
         let mut definition = Self::default();
         let inside = reader.depth();
-        while reader.depth() >= inside {
-            let Some(node) = reader.next()? else { break };
-            let Node::Open(element) = node else { continue };
+        while let Some(element) = reader.open_within(inside)? {
             match element.name() {
                 "lvl" => keep(&mut definition.levels, place(&element), Level::read(reader)?),
                 "styleLink" => definition.defines = value(&element),
@@ -192,9 +190,7 @@ impl Instance {
         let mut instance = Self::default();
         let mut overridden = 0;
         let inside = reader.depth();
-        while reader.depth() >= inside {
-            let Some(node) = reader.next()? else { break };
-            let Node::Open(element) = node else { continue };
+        while let Some(element) = reader.open_within(inside)? {
             match element.name() {
                 "abstractNumId" => instance.definition = value(&element).unwrap_or_default(),
                 "lvlOverride" => overridden = place(&element),
@@ -220,9 +216,7 @@ impl Level {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Failure> {
         let mut level = Self::default();
         let inside = reader.depth();
-        while reader.depth() >= inside {
-            let Some(node) = reader.next()? else { break };
-            let Node::Open(element) = node else { continue };
+        while let Some(element) = reader.open_within(inside)? {
             level.open(&element);
             if matches!(element.name(), "pPr" | "rPr") {
                 reader.skip()?;

@@ -102,9 +102,7 @@ impl Style {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Failure> {
         let mut style = Self::default();
         let inside = reader.depth();
-        while reader.depth() >= inside {
-            let Some(node) = reader.next()? else { break };
-            let Node::Open(element) = node else { continue };
+        while let Some(element) = reader.open_within(inside)? {
             match element.name() {
                 "name" => style.name = value(&element).unwrap_or_default(),
                 "basedOn" => style.based_on = value(&element),

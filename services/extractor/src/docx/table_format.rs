@@ -3,15 +3,13 @@
 use super::format::{is_former, is_on, value};
 use super::table::{CellFormat, RowFormat};
 use crate::Failure;
-use crate::xml::{Element, Node, Reader};
+use crate::xml::{Element, Reader};
 
 /// Reads `w:tblPr`: whether the first row is formatted as a header, when it says so.
 pub(super) fn first_row_is_header(reader: &mut Reader<'_>) -> Result<Option<bool>, Failure> {
     let mut first = None;
     let inside = reader.depth();
-    while reader.depth() >= inside {
-        let Some(node) = reader.next()? else { break };
-        let Node::Open(element) = node else { continue };
+    while let Some(element) = reader.open_within(inside)? {
         match element.name() {
             "tblLook" => first = first_row(&element),
             name if is_former(name) => reader.skip()?,
@@ -25,9 +23,7 @@ pub(super) fn first_row_is_header(reader: &mut Reader<'_>) -> Result<Option<bool
 pub(super) fn row_format(reader: &mut Reader<'_>) -> Result<RowFormat, Failure> {
     let mut format = RowFormat::default();
     let inside = reader.depth();
-    while reader.depth() >= inside {
-        let Some(node) = reader.next()? else { break };
-        let Node::Open(element) = node else { continue };
+    while let Some(element) = reader.open_within(inside)? {
         match element.name() {
             "tblHeader" => format.header = is_on(&element),
             "del" => format.deleted = true,
@@ -43,9 +39,7 @@ pub(super) fn row_format(reader: &mut Reader<'_>) -> Result<RowFormat, Failure> 
 pub(super) fn cell_format(reader: &mut Reader<'_>) -> Result<CellFormat, Failure> {
     let mut format = CellFormat::default();
     let inside = reader.depth();
-    while reader.depth() >= inside {
-        let Some(node) = reader.next()? else { break };
-        let Node::Open(element) = node else { continue };
+    while let Some(element) = reader.open_within(inside)? {
         match element.name() {
             "gridSpan" => format.columns = value(&element).and_then(|count| count.parse().ok()).unwrap_or(1),
             "vMerge" => format.continues = element.attribute("val").is_none_or(|value| value == "continue"),

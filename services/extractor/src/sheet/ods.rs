@@ -92,10 +92,9 @@ impl Body<'_> {
     fn sheet(&mut self, mut grid: Grid) -> Result<Grid, Failure> {
         let inside = self.reader.depth();
         let (mut row, mut in_header) = (0u32, false);
-        while self.reader.depth() >= inside {
-            match self.reader.next()? {
-                None => break,
-                Some(Node::Open(element)) => match element.name() {
+        while let Some(node) = self.reader.next_within(inside)? {
+            match node {
+                Node::Open(element) => match element.name() {
                     "table-row" => {
                         let times = count(&element, "number-rows-repeated").min(MAX_ROWS.saturating_sub(row));
                         let cells = self.row(&mut grid)?;
@@ -109,8 +108,8 @@ impl Body<'_> {
                     "shapes" => self.shapes(&mut grid)?,
                     _ => {}
                 },
-                Some(Node::Close(closed)) => in_header &= closed.name() != "table-header-rows",
-                Some(Node::Text(_)) => {}
+                Node::Close(closed) => in_header &= closed.name() != "table-header-rows",
+                Node::Text(_) => {}
             }
         }
         Ok(grid)
@@ -120,9 +119,7 @@ impl Body<'_> {
     fn row(&mut self, grid: &mut Grid) -> Result<Vec<Repeated>, Failure> {
         let inside = self.reader.depth();
         let (mut cells, mut column) = (Vec::new(), 0u32);
-        while self.reader.depth() >= inside {
-            let Some(node) = self.reader.next()? else { break };
-            let Node::Open(element) = node else { continue };
+        while let Some(element) = self.reader.open_within(inside)? {
             let times = count(&element, "number-columns-repeated").min(MAX_COLUMNS.saturating_sub(column));
             match element.name() {
                 "table-cell" => {
@@ -156,22 +153,21 @@ impl Body<'_> {
     fn paragraphs(&mut self, grid: &mut Grid) -> Result<String, Failure> {
         let inside = self.reader.depth();
         let (mut text, mut in_paragraph) = (String::new(), 0);
-        while self.reader.depth() >= inside {
-            match self.reader.next()? {
-                None => break,
-                Some(Node::Open(element)) => match element.name() {
+        while let Some(node) = self.reader.next_within(inside)? {
+            match node {
+                Node::Open(element) => match element.name() {
                     "annotation" => self.annotation(grid)?,
                     "ruby-text" => self.reader.skip()?,
                     "p" | "h" => in_paragraph += 1,
                     "s" | "tab" | "line-break" => text.push(' '),
                     _ => {}
                 },
-                Some(Node::Close(closed)) if matches!(closed.name(), "p" | "h") => {
+                Node::Close(closed) if matches!(closed.name(), "p" | "h") => {
                     in_paragraph -= 1;
                     text.push('\n');
                 }
-                Some(Node::Text(piece)) if in_paragraph > 0 => text.push_str(&piece),
-                Some(_) => {}
+                Node::Text(piece) if in_paragraph > 0 => text.push_str(&piece),
+                _ => {}
             }
         }
         Ok(text)
@@ -181,19 +177,15 @@ impl Body<'_> {
     fn annotation(&mut self, grid: &mut Grid) -> Result<(), Failure> {
         let inside = self.reader.depth();
         let (mut author, mut text) = (String::new(), String::new());
-        while self.reader.depth() >= inside {
-            match self.reader.next()? {
-                None => break,
-                Some(Node::Open(element)) => match element.name() {
-                    "creator" => author = self.reader.text()?,
-                    "p" => {
-                        text.push_str(&self.reader.text()?);
-                        text.push('\n');
-                    }
-                    "date" | "date-string" | "creator-initials" => self.reader.skip()?,
-                    _ => {}
-                },
-                Some(_) => {}
+        while let Some(element) = self.reader.open_within(inside)? {
+            match element.name() {
+                "creator" => author = self.reader.text()?,
+                "p" => {
+                    self.reader.text_into(&mut text)?;
+                    text.push('\n');
+                }
+                "date" | "date-string" | "creator-initials" => self.reader.skip()?,
+                _ => {}
             }
         }
         grid.comment(&author, &text)
@@ -202,12 +194,9 @@ impl Body<'_> {
     /// After the opening of a table's shapes: the text of each.
     fn shapes(&mut self, grid: &mut Grid) -> Result<(), Failure> {
         let inside = self.reader.depth();
-        while self.reader.depth() >= inside {
-            let Some(node) = self.reader.next()? else { break };
-            if matches!(node, Node::Open(_)) {
-                let text = self.paragraphs(grid)?;
-                grid.comment("", &text)?;
-            }
+        while self.reader.open_within(inside)?.is_some() {
+            let text = self.paragraphs(grid)?;
+            grid.comment("", &text)?;
         }
         Ok(())
     }

@@ -51,14 +51,13 @@ impl Strings {
 pub(super) fn rich_text(reader: &mut Reader<'_>, text: &mut String) -> Result<(), Failure> {
     let inside = reader.depth();
     let mut shown = false;
-    while reader.depth() >= inside {
-        match reader.next()? {
-            None => break,
-            Some(Node::Open(element)) if element.name() == "rPh" => reader.skip()?,
-            Some(Node::Open(element)) => shown = element.name() == "t",
-            Some(Node::Close(_)) => shown = false,
-            Some(Node::Text(piece)) if shown => unescape(&piece, text),
-            Some(Node::Text(_)) => {}
+    while let Some(node) = reader.next_within(inside)? {
+        match node {
+            Node::Open(element) if element.name() == "rPh" => reader.skip()?,
+            Node::Open(element) => shown = element.name() == "t",
+            Node::Close(_) => shown = false,
+            Node::Text(piece) if shown => unescape(&piece, text),
+            Node::Text(_) => {}
         }
     }
     Ok(())

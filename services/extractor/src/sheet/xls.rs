@@ -86,24 +86,24 @@ fn globals(stream: &[u8]) -> Result<(Shared, Vec<(Title, usize)>), Failure> {
     let mut sheets = Vec::new();
     for record in records(stream) {
         match record.kind {
-            kind::BEGIN => shared.encoding = (record.u16(0) != Some(BIFF8)).then_some(encoding_rs::WINDOWS_1252),
+            kind::BEGIN => shared.encoding = (record.data.u16(0) != Some(BIFF8)).then_some(encoding_rs::WINDOWS_1252),
             kind::END => break,
             kind::ENCRYPTED => return Err(Failure::Encrypted),
             kind::CODE_PAGE if shared.encoding.is_some() => {
-                shared.encoding = record.u16(0).and_then(strings::code_page).or(shared.encoding);
+                shared.encoding = record.data.u16(0).and_then(strings::code_page).or(shared.encoding);
             }
-            kind::DATE_MODE if record.u16(0) == Some(1) => shared.epoch = Epoch::Y1904,
+            kind::DATE_MODE if record.data.u16(0) == Some(1) => shared.epoch = Epoch::Y1904,
             // The weight of bold type is 700 ([MS-XLS] 2.4.122).
-            kind::FONT => shared.styles.font(record.u16(6).is_some_and(|weight| weight >= 600)),
+            kind::FONT => shared.styles.font(record.data.u16(6).is_some_and(|weight| weight >= 600)),
             kind::FORMAT => {
                 let code = strings::format_code(&record, shared.encoding).unwrap_or_default();
-                shared.styles.format(record.u16(0).unwrap_or_default().into(), &code);
+                shared.styles.format(record.data.u16(0).unwrap_or_default().into(), &code);
             }
             kind::XF => {
-                let font = record.u16(0).unwrap_or_default();
+                let font = record.data.u16(0).unwrap_or_default();
                 // Fonts are numbered without the number 4 ([MS-XLS] 2.5.129).
                 let font = if font > 4 { font - 1 } else { font };
-                shared.styles.cell(record.u16(2).unwrap_or_default().into(), font.into());
+                shared.styles.cell(record.data.u16(2).unwrap_or_default().into(), font.into());
             }
             kind::SHARED_STRINGS => strings::shared(&record, &mut shared.strings),
             kind::SHEET => sheets.extend(sheet(&record, shared.encoding)),
@@ -116,8 +116,8 @@ fn globals(stream: &[u8]) -> Result<(Shared, Vec<(Title, usize)>), Failure> {
 
 /// A worksheet's title and place ([MS-XLS] 2.4.28); macros and charts have none.
 fn sheet(record: &Record<'_>, encoding: Option<&'static Encoding>) -> Option<(Title, usize)> {
-    let at = usize::try_from(record.u32(0)?).ok()?;
-    let (hidden, worksheet) = (record.u8(4)? & 3 != 0, record.u8(5)? == 0);
+    let at = usize::try_from(record.data.u32(0)?).ok()?;
+    let (hidden, worksheet) = (record.data.u8(4)? & 3 != 0, record.data.u8(5)? == 0);
     let name = strings::short(record, 6, encoding)?.replace('\0', "");
     worksheet.then_some((Title { name, hidden }, at))
 }
@@ -158,14 +158,14 @@ impl Sheet<'_> {
     fn record(&mut self, record: &Record<'_>) -> Result<(), Failure> {
         match record.kind {
             kind::MERGED => self.merge(record),
-            kind::OBJECT => self.object = record.u16(6).unwrap_or_default(),
+            kind::OBJECT => self.object = record.data.u16(6).unwrap_or_default(),
             kind::TEXT_OBJECT => {
                 let text = strings::text_object(record).unwrap_or_default();
                 self.texts.insert(self.object, text);
             }
             kind::NOTE => {
                 let author = strings::long(record, 8, self.shared.encoding).unwrap_or_default();
-                self.authors.insert(record.u16(6).unwrap_or_default(), author);
+                self.authors.insert(record.data.u16(6).unwrap_or_default(), author);
             }
             _ => return self.cell(record),
         }
@@ -174,8 +174,8 @@ impl Sheet<'_> {
 
     /// Areas as first and last row, first and last column ([MS-XLS] 2.4.168).
     fn merge(&mut self, record: &Record<'_>) {
-        for at in (2..).step_by(8).take(record.u16(0).unwrap_or_default().into()) {
-            let edge = |place: usize| record.u16(at + place).map(u32::from);
+        for at in (2..).step_by(8).take(record.data.u16(0).unwrap_or_default().into()) {
+            let edge = |place: usize| record.data.u16(at + place).map(u32::from);
             if let (Some(top), Some(bottom), Some(left), Some(right)) = (edge(0), edge(2), edge(4), edge(6)) {
                 self.grid.merge(Area { top, left, bottom: bottom.max(top), right: right.max(left) });
             }
@@ -184,23 +184,24 @@ impl Sheet<'_> {
 
     /// Cells: row, column, style, value.
     fn cell(&mut self, record: &Record<'_>) -> Result<(), Failure> {
-        let (Some(row), Some(column), Some(style)) = (record.u16(0), record.u16(2), record.u16(4)) else {
+        let (Some(row), Some(column), Some(style)) = (record.data.u16(0), record.data.u16(2), record.data.u16(4))
+        else {
             return Ok(());
         };
         let place = (row, column, style);
         let encoding = self.shared.encoding;
         match record.kind {
-            kind::NUMBER => self.number(place, record.f64(6)),
-            kind::RK => self.number(place, record.u32(6).map(rk)),
+            kind::NUMBER => self.number(place, record.data.f64(6)),
+            kind::RK => self.number(place, record.data.u32(6).map(rk)),
             kind::MULTIPLE_RK => self.numbers(row, column, record),
             kind::LABEL | kind::RICH_LABEL => self.text(place, &strings::long(record, 6, encoding).unwrap_or_default()),
             kind::FORMULA_STRING => self.text(self.formula, &strings::long(record, 0, encoding).unwrap_or_default()),
             kind::SHARED_LABEL => {
                 let shared = self.shared;
-                let text = record.u32(6).and_then(|number| shared.strings.get(number as usize));
+                let text = record.data.u32(6).and_then(|number| shared.strings.get(number as usize));
                 self.text(place, text.unwrap_or_default())
             }
-            kind::BOOL_ERROR => self.special(place, record.u8(7), record.u8(6)),
+            kind::BOOL_ERROR => self.special(place, record.data.u8(7), record.data.u8(6)),
             kind::FORMULA => self.formula(place, record),
             _ => Ok(()),
         }
@@ -209,11 +210,11 @@ impl Sheet<'_> {
     /// A formula's last value ([MS-XLS] 2.5.133): a number, or one of four others.
     fn formula(&mut self, place: (u16, u16, u16), record: &Record<'_>) -> Result<(), Failure> {
         self.formula = place;
-        match (record.u16(12), record.u8(6)) {
-            (Some(0xFFFF), Some(1)) => self.special(place, Some(0), record.u8(8)),
-            (Some(0xFFFF), Some(2)) => self.special(place, Some(1), record.u8(8)),
+        match (record.data.u16(12), record.data.u8(6)) {
+            (Some(0xFFFF), Some(1)) => self.special(place, Some(0), record.data.u8(8)),
+            (Some(0xFFFF), Some(2)) => self.special(place, Some(1), record.data.u8(8)),
             (Some(0xFFFF), _) => Ok(()),
-            _ => self.number(place, record.f64(6)),
+            _ => self.number(place, record.data.f64(6)),
         }
     }
 
@@ -221,7 +222,7 @@ impl Sheet<'_> {
     fn numbers(&mut self, row: u16, first: u16, record: &Record<'_>) -> Result<(), Failure> {
         for (column, at) in (first..=u16::MAX).zip((4..).step_by(6)) {
             // The last column's number follows the values.
-            let (Some(style), Some(value)) = (record.u16(at), record.u32(at + 2)) else { break };
+            let (Some(style), Some(value)) = (record.data.u16(at), record.data.u32(at + 2)) else { break };
             self.number((row, column, style), Some(rk(value)))?;
         }
         Ok(())

@@ -87,7 +87,7 @@ fn shared(package: &mut Package<'_>, relationships: &[Relationship], epoch: Epoc
 /// The date system ([MS-XLSB] 2.4.822, `f1904`).
 fn epoch(workbook: &[u8]) -> Epoch {
     let properties = records(workbook).find(|record| record.kind == kind::WORKBOOK_PROPERTIES);
-    if properties.and_then(|record| record.u32(0)).is_some_and(|flags| flags & 1 == 1) {
+    if properties.and_then(|record| record.data.u32(0)).is_some_and(|flags| flags & 1 == 1) {
         Epoch::Y1904
     } else {
         Epoch::Y1900
@@ -105,8 +105,8 @@ fn sheets(workbook: &[u8]) -> Vec<(Title, String)> {
 fn sheet(record: &Record<'_>, at: usize) -> Option<(Title, String)> {
     let (id, after) = record.wide_string(at)?;
     let (name, end) = record.wide_string(after)?;
-    let hidden = record.u32(0)? != 0;
-    (end == record.len()).then_some((Title { name, hidden }, id))
+    let hidden = record.data.u32(0)? != 0;
+    (end == record.data.len()).then_some((Title { name, hidden }, id))
 }
 
 fn styles(part: &[u8]) -> Styles {
@@ -115,14 +115,15 @@ fn styles(part: &[u8]) -> Styles {
         match record.kind {
             kind::FORMAT => {
                 let code = record.wide_string(2).map(|(code, _)| code).unwrap_or_default();
-                styles.format(record.u16(0).unwrap_or_default().into(), &code);
+                styles.format(record.data.u16(0).unwrap_or_default().into(), &code);
             }
             // The weight of bold type is 700 ([MS-XLSB] 2.4.149).
-            kind::FONT => styles.font(record.u16(4).is_some_and(|weight| weight >= 600)),
+            kind::FONT => styles.font(record.data.u16(4).is_some_and(|weight| weight >= 600)),
             kind::BEGIN_CELL_XFS => of_cells = true,
             kind::END_CELL_XFS => of_cells = false,
             kind::XF if of_cells => {
-                styles.cell(record.u16(2).unwrap_or_default().into(), record.u16(4).unwrap_or_default().into());
+                styles
+                    .cell(record.data.u16(2).unwrap_or_default().into(), record.data.u16(4).unwrap_or_default().into());
             }
             _ => {}
         }
@@ -142,7 +143,7 @@ fn read_sheet(
     let mut row = 0;
     for record in records(&bytes) {
         match record.kind {
-            kind::ROW => row = record.u32(0).unwrap_or(row),
+            kind::ROW => row = record.data.u32(0).unwrap_or(row),
             kind::MERGE => area(&record).into_iter().for_each(|area| grid.merge(area)),
             kind::BEGIN_AUTO_FILTER => {
                 let table = area(&record).filter(|area| area.bottom > area.top);
@@ -166,7 +167,7 @@ fn read_sheet(
 
 /// Puts a cell's record, if it is one ([MS-XLSB] 2.5.9: column, style, then the value).
 fn cell(record: &Record<'_>, row: u32, shared: &Shared, grid: &mut Grid) -> Result<(), Failure> {
-    let (Some(column), Some(style)) = (record.u32(0), record.u32(4).map(|style| style & 0x00FF_FFFF)) else {
+    let (Some(column), Some(style)) = (record.data.u32(0), record.data.u32(4).map(|style| style & 0x00FF_FFFF)) else {
         return Ok(());
     };
     let place = (row, column);
@@ -176,7 +177,9 @@ fn cell(record: &Record<'_>, row: u32, shared: &Shared, grid: &mut Grid) -> Resu
     let text = match record.kind {
         kind::CELL_STRING | kind::FORMULA_STRING => record.wide_string(8).map(|(text, _)| text),
         kind::CELL_RICH => record.rich_string(8),
-        kind::CELL_SHARED => record.u32(8).and_then(|number| shared.strings.get(number as usize)).map(str::to_owned),
+        kind::CELL_SHARED => {
+            record.data.u32(8).and_then(|number| shared.strings.get(number as usize)).map(str::to_owned)
+        }
         _ => None,
     };
     if let Some(text) = text {
@@ -184,8 +187,8 @@ fn cell(record: &Record<'_>, row: u32, shared: &Shared, grid: &mut Grid) -> Resu
         return grid.put(place, &shown, Kind::Text, bold);
     }
     let number = match record.kind {
-        kind::CELL_RK => record.u32(8).map(records::rk),
-        kind::CELL_REAL | kind::FORMULA_NUMBER => record.f64(8),
+        kind::CELL_RK => record.data.u32(8).map(records::rk),
+        kind::CELL_REAL | kind::FORMULA_NUMBER => record.data.f64(8),
         _ => None,
     };
     if let Some(number) = number {
@@ -193,8 +196,10 @@ fn cell(record: &Record<'_>, row: u32, shared: &Shared, grid: &mut Grid) -> Resu
         return grid.put(place, &shown, Kind::Typed, bold);
     }
     let shown = match record.kind {
-        kind::CELL_BOOL | kind::FORMULA_BOOL => record.u8(8).map(|value| if value == 0 { "FALSE" } else { "TRUE" }),
-        kind::CELL_ERROR | kind::FORMULA_ERROR => record.u8(8).map(records::error_text),
+        kind::CELL_BOOL | kind::FORMULA_BOOL => {
+            record.data.u8(8).map(|value| if value == 0 { "FALSE" } else { "TRUE" })
+        }
+        kind::CELL_ERROR | kind::FORMULA_ERROR => record.data.u8(8).map(records::error_text),
         _ => None,
     };
     grid.put(place, shown.unwrap_or_default(), Kind::Typed, bold)
@@ -202,15 +207,17 @@ fn cell(record: &Record<'_>, row: u32, shared: &Shared, grid: &mut Grid) -> Resu
 
 /// First and last row, first and last column ([MS-XLSB] 2.5.153).
 fn area(record: &Record<'_>) -> Option<Area> {
-    let (top, bottom, left, right) = (record.u32(0)?, record.u32(4)?, record.u32(8)?, record.u32(12)?);
+    let (top, bottom, left, right) =
+        (record.data.u32(0)?, record.data.u32(4)?, record.data.u32(8)?, record.data.u32(12)?);
     Some(Area { top, left, bottom: bottom.max(top), right: right.max(left) })
 }
 
 /// Rows kept in view, when they are few.
 fn pane(record: &Record<'_>, grid: &mut Grid) {
-    let frozen = record.u8(28).is_some_and(|flags| flags & 3 != 0);
-    let rows =
-        [1u32, 2, 3].into_iter().find(|rows| record.f64(8).is_some_and(|split| (split - f64::from(*rows)).abs() < 0.5));
+    let frozen = record.data.u8(28).is_some_and(|flags| flags & 3 != 0);
+    let rows = [1u32, 2, 3]
+        .into_iter()
+        .find(|rows| record.data.f64(8).is_some_and(|split| (split - f64::from(*rows)).abs() < 0.5));
     if let (true, Some(rows)) = (frozen, rows) {
         grid.frozen_rows = rows;
     }
@@ -218,7 +225,8 @@ fn pane(record: &Record<'_>, grid: &mut Grid) {
 
 fn table(part: &[u8], grid: &mut Grid) {
     let tables = records(part).filter(|record| record.kind == kind::BEGIN_TABLE);
-    for table in tables.filter_map(|record| Some(Declared { area: area(&record)?, header_rows: record.u32(24)? })) {
+    for table in tables.filter_map(|record| Some(Declared { area: area(&record)?, header_rows: record.data.u32(24)? }))
+    {
         grid.declare(table);
     }
 }
@@ -229,7 +237,7 @@ fn comments(part: &[u8], grid: &mut Grid) -> Result<(), Failure> {
         match record.kind {
             kind::COMMENT_AUTHOR => authors.extend(record.wide_string(0).map(|(author, _)| author)),
             kind::BEGIN_COMMENT => {
-                let number = record.u32(0).map(|number| number as usize);
+                let number = record.data.u32(0).map(|number| number as usize);
                 author = number.and_then(|number| authors.get(number)).cloned().unwrap_or_default();
             }
             kind::COMMENT_TEXT => grid.comment(&author, &record.rich_string(0).unwrap_or_default())?,

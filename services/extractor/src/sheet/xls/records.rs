@@ -1,5 +1,7 @@
 //! The record stream ([MS-XLS] 2.1.4): type, length, data, and what continues it.
 
+use crate::sheet::fields::Fields;
+
 /// Continues the record before it.
 const CONTINUE: u16 = 0x003C;
 
@@ -7,7 +9,7 @@ const CONTINUE: u16 = 0x003C;
 #[derive(Debug, Clone)]
 pub(super) struct Record<'a> {
     pub(super) kind: u16,
-    data: &'a [u8],
+    pub(super) data: Fields<'a>,
     pub(super) continued: Vec<&'a [u8]>,
 }
 
@@ -22,7 +24,7 @@ pub(super) fn records(stream: &[u8]) -> impl Iterator<Item = Record<'_>> {
             continued.push(data);
             rest = ahead;
         }
-        Some(Record { kind, data, continued })
+        Some(Record { kind, data: Fields::new(data), continued })
     })
 }
 
@@ -33,30 +35,4 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
     let (data, after) = after.split_at_checked(length)?;
     *rest = after;
     Some((u16::from_le_bytes([kind_low, kind_high]), data))
-}
-
-impl<'a> Record<'a> {
-    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.data.get(at..at.checked_add(N)?)?.try_into().ok()
-    }
-
-    pub(super) fn from(&self, at: usize) -> Option<&'a [u8]> {
-        self.data.get(at..)
-    }
-
-    pub(super) fn u8(&self, at: usize) -> Option<u8> {
-        self.data.get(at).copied()
-    }
-
-    pub(super) fn u16(&self, at: usize) -> Option<u16> {
-        self.array(at).map(u16::from_le_bytes)
-    }
-
-    pub(super) fn u32(&self, at: usize) -> Option<u32> {
-        self.array(at).map(u32::from_le_bytes)
-    }
-
-    pub(super) fn f64(&self, at: usize) -> Option<f64> {
-        self.array(at).map(f64::from_le_bytes)
-    }
 }

@@ -27,12 +27,12 @@ pub(super) fn code_page(number: u16) -> Option<&'static Encoding> {
 
 /// A text at `at` whose length is one byte.
 pub(super) fn short(record: &Record<'_>, at: usize, encoding: Option<&'static Encoding>) -> Option<String> {
-    text(record.from(at + 1)?, record.u8(at)?.into(), encoding)
+    text(record.data.from(at + 1)?, record.data.u8(at)?.into(), encoding)
 }
 
 /// A text at `at` whose length is two bytes.
 pub(super) fn long(record: &Record<'_>, at: usize, encoding: Option<&'static Encoding>) -> Option<String> {
-    text(record.from(at + 2)?, record.u16(at)?.into(), encoding)
+    text(record.data.from(at + 2)?, record.data.u16(at)?.into(), encoding)
 }
 
 /// The code in a format record, whose length grew from one byte to two with BIFF8.
@@ -42,7 +42,7 @@ pub(super) fn format_code(record: &Record<'_>, encoding: Option<&'static Encodin
 
 /// The text of a comment or shape: its characters are in the record behind ([MS-XLS] 2.4.329).
 pub(super) fn text_object(record: &Record<'_>) -> Option<String> {
-    let mut left = usize::from(record.u16(10)?);
+    let mut left = usize::from(record.data.u16(10)?);
     let mut all = String::new();
     for part in &record.continued {
         if left == 0 {
@@ -77,7 +77,7 @@ fn decode(bytes: &[u8], flags: u8) -> String {
 
 /// The shared strings ([MS-XLS] 2.4.265), up to where they are broken.
 pub(super) fn shared(record: &Record<'_>, strings: &mut Strings) {
-    let mut parts = Parts { now: record.from(8).unwrap_or_default(), next: record.continued.iter() };
+    let mut parts = Parts { now: record.data.from(8).unwrap_or_default(), next: record.continued.iter() };
     while let Some(text) = parts.text() {
         strings.push(&text);
     }

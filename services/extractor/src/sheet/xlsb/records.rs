@@ -1,10 +1,12 @@
 //! The record stream of a binary part ([MS-XLSB] 2.1.4), and the values in records.
 
+use crate::sheet::fields::Fields;
+
 /// One record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'a> {
     pub(super) kind: u32,
-    data: &'a [u8],
+    pub(super) data: Fields<'a>,
 }
 
 /// The records of a part up to its end, or to where it is broken.
@@ -15,7 +17,7 @@ pub(super) fn records(part: &[u8]) -> impl Iterator<Item = Record<'_>> {
         let length = number(&mut rest, 4)? as usize;
         let (data, after) = rest.split_at_checked(length)?;
         rest = after;
-        Some(Record { kind, data })
+        Some(Record { kind, data: Fields::new(data) })
     })
 }
 
@@ -34,41 +36,16 @@ fn number(rest: &mut &[u8], bytes: u32) -> Option<u32> {
     Some(value)
 }
 
-impl<'a> Record<'a> {
-    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.data.get(at..at.checked_add(N)?)?.try_into().ok()
-    }
-
-    /// Bytes of its data.
-    pub(super) fn len(&self) -> usize {
-        self.data.len()
-    }
-
-    pub(super) fn u8(&self, at: usize) -> Option<u8> {
-        self.data.get(at).copied()
-    }
-
-    pub(super) fn u16(&self, at: usize) -> Option<u16> {
-        self.array(at).map(u16::from_le_bytes)
-    }
-
-    pub(super) fn u32(&self, at: usize) -> Option<u32> {
-        self.array(at).map(u32::from_le_bytes)
-    }
-
-    pub(super) fn f64(&self, at: usize) -> Option<f64> {
-        self.array(at).map(f64::from_le_bytes)
-    }
-
+impl Record<'_> {
     /// A counted text in UTF-16 and where it ends ([MS-XLSB] 2.5.168; the count of a missing one is all ones).
     pub(super) fn wide_string(&self, at: usize) -> Option<(String, usize)> {
-        let units = self.u32(at)?;
+        let units = self.data.u32(at)?;
         let start = at.checked_add(4)?;
         if units == u32::MAX {
             return Some((String::new(), start));
         }
         let end = start.checked_add(usize::try_from(units).ok()?.checked_mul(2)?)?;
-        let (pairs, _): (&'a [[u8; 2]], _) = self.data.get(start..end)?.as_chunks::<2>();
+        let (pairs, _) = self.data.range(start..end)?.as_chunks::<2>();
         let units = pairs.iter().map(|pair| u16::from_le_bytes(*pair));
         let text = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
         Some((text, end))

@@ -108,11 +108,9 @@ impl Sheet<'_> {
     fn cell(&mut self, place: (u32, u32), style: usize, kind: Type) -> Result<(), Failure> {
         self.text.clear();
         let inside = self.reader.depth();
-        while self.reader.depth() >= inside {
-            let Some(node) = self.reader.next()? else { break };
-            let Node::Open(element) = node else { continue };
+        while let Some(element) = self.reader.open_within(inside)? {
             match element.name() {
-                "v" => self.value()?,
+                "v" => self.reader.text_into(&mut self.text)?,
                 "is" => {
                     self.text.clear();
                     rich_text(&mut self.reader, &mut self.text)?;
@@ -121,18 +119,6 @@ impl Sheet<'_> {
             }
         }
         self.put(place, style, kind)
-    }
-
-    fn value(&mut self) -> Result<(), Failure> {
-        let inside = self.reader.depth();
-        while self.reader.depth() >= inside {
-            match self.reader.next()? {
-                None => break,
-                Some(Node::Text(piece)) => self.text.push_str(&piece),
-                Some(_) => {}
-            }
-        }
-        Ok(())
     }
 
     /// Puts what was read as it is displayed.
