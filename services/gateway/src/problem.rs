@@ -1,5 +1,6 @@
 //! Errors as problem details (RFC 9457).
 
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use heimdex_auth::AuthError;
@@ -154,16 +155,11 @@ impl From<BusError> for Problem {
     }
 }
 
-/// A small object as a JSON answer.
-pub(crate) fn json_answer(status: StatusCode, value: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
-}
-
 /// The job that an accepted request became.
 pub(crate) fn accepted(job: &str, asset: Option<&str>) -> Response {
     let location = format!("/jobs/{job}");
     let body = json!({"job_id": job, "asset_id": asset, "status_url": location});
-    let mut response = json_answer(StatusCode::ACCEPTED, &body);
+    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }

@@ -47,7 +47,9 @@ pub(crate) async fn embed(
     let job = UploadId::new(&caller.org, SOURCE, &id);
     // What fits into the event is told to be text; the bytes of a longer one tell it themselves.
     let content = match gateway.inner.bus.content(&caller.org, &asset_id, job, Bytes::from(text)).await? {
-        Content::Bytes(bytes) => Content::Text(String::from_utf8_lossy(&bytes).into_owned()),
+        Content::Bytes(bytes) => {
+            String::from_utf8(bytes).map_or_else(|error| Content::Bytes(error.into_bytes()), Content::Text)
+        }
         stored => stored,
     };
     let (title, source) = (request.title, request.source);

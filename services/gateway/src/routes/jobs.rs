@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::Gateway;
 use crate::caller::{Caller, Watching};
-use crate::problem::{Problem, json_answer};
+use crate::problem::Problem;
 
 pub(crate) async fn get(
     State(gateway): State<Gateway>,
@@ -22,8 +22,7 @@ pub(crate) async fn get(
     Path(job): Path<String>,
 ) -> Result<Response, Problem> {
     let job = known(&gateway, &caller.org, &job).await?;
-    let body = serde_json::to_value(&job).map_err(|error| Problem::unavailable(error.to_string()))?;
-    Ok(caller.answer(json_answer(StatusCode::OK, &body)))
+    Ok(caller.answer(Json(job)))
 }
 
 /// `progress` for each step of a stage, `receipt` at the end, which closes the stream.
